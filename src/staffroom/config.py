@@ -1,0 +1,115 @@
+"""Settings: read once from the environment, then passed down by constructor.
+
+A setting exists only where two installations need different values; everything
+else is a named constant beside the code that uses it. Nothing else in Staffroom
+reads the environment.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from staffroom.errors import ConfigError
+
+PREFIX = "STAFFROOM_"
+
+SIMILARITY_THRESHOLD = 0.35
+"""The relevance below which a scenario is not used in an answer."""
+
+BATCH_SIZE = 256
+"""How many rows an import embeds and stores in one transaction."""
+
+DEFAULT_TENANT = UUID("00000000-0000-7000-8000-000000000001")
+"""The tenant of an installation that serves a single school."""
+
+
+class Settings(BaseSettings):
+    """Everything that an operator can set. Frozen; secrets print as asterisks."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("staffroom")),
+        description="Folder that holds the data of the embedded database.",
+    )
+    models: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("staffroom")) / "models",
+        description="Folder that holds model files and the graphs built from them.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="A PostgreSQL 16+ with pgvector 0.8.4+ to use instead of the embedded one.",
+    )
+    embedder: str = Field(
+        default="local:all-MiniLM-L6-v2",
+        description="What turns text into vectors: `local:NAME`, `local:DIRECTORY` or `openai:NAME`.",
+    )
+    writer: str = Field(
+        default="llama:SmolLM2-135M-Instruct",
+        description="What turns matches into prose: `llama:NAME`, `llama:FILE.gguf` or `extractive`.",
+    )
+    openai_base_url: str = Field(
+        default="https://api.openai.com/v1",
+        description="Address of the OpenAI-compatible server that `openai:` models are asked at.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, description="Key for that server, if it wants one."
+    )
+    tenant: UUID = Field(
+        default=DEFAULT_TENANT,
+        description="The tenant that commands and the guide's objects act for.",
+    )
+    similarity_threshold: float = Field(
+        default=SIMILARITY_THRESHOLD,
+        ge=0.0,
+        le=1.0,
+        description="Relevance below which a scenario is not used in an answer; 0 uses all.",
+    )
+    batch_size: int = Field(
+        default=BATCH_SIZE,
+        ge=1,
+        le=10_000,
+        description="Rows that an import stores per transaction.",
+    )
+    cache_size: int = Field(
+        default=10_000, ge=0, description="Embeddings that are kept in memory; 0 keeps none."
+    )
+    log_level: str = Field(
+        default="WARNING",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="Least severe log event that is written to standard error.",
+    )
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, overridden by what the caller names.
+
+    Raises: ConfigError naming the variable, its value and what is expected; also
+        for a STAFFROOM_ variable that does not exist, with the nearest one that does.
+    """
+    names = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in names:
+            raise ConfigError(_unknown_setting(name, names))
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise ConfigError("; ".join(map(_explain, error.errors()))) from error
+
+
+def _unknown_setting(name: str, known: set[str]) -> str:
+    nearest = difflib.get_close_matches(name.upper(), known, n=1)
+    advice = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(sorted(known))}."
+    return f"there is no setting {name}. {advice}"
+
+
+def _explain(error: Mapping[str, Any]) -> str:
+    name = PREFIX + "_".join(str(part) for part in error["loc"]).upper()
+    return f"{name} is {error['input']!r}: {error['msg'].lower()}. Set it to a valid value, or unset it."

@@ -1,0 +1,86 @@
+"""Every error that Staffroom raises on purpose, grouped by who can act on it.
+
+StaffroomError
+├── InputError            the caller can mend the request
+│   ├── InvalidScenario       a scenario that cannot be stored; names the field
+│   └── UnreadableFile        an import file that is not what its name says
+├── NotFoundError         nothing has the id that was asked for
+├── ConfigError           the operator can mend the installation or a setting
+│   ├── ModelMissing          a model file is not on this machine
+│   ├── ModelCorrupt          a model file is not the one that was pinned
+│   ├── SchemaMismatch        program and database are of different versions
+│   └── IsolationBroken       the database would show one tenant's rows to another
+└── UnavailableError      trying again later may work
+    ├── DatabaseUnavailable   PostgreSQL cannot be started, reached or used
+    ├── EmbedderUnavailable   the embedding model failed or cannot be reached
+    ├── WriterUnavailable     the language model failed, was too slow or cannot be reached
+    └── SearchError           a search failed; the guide's name, the cause is chained
+
+A message says what happened, with the values, and then the next step. Anything
+that is not a StaffroomError is a defect of the program.
+"""
+
+
+class StaffroomError(Exception):
+    """The root of the tree. Never raised itself."""
+
+
+class InputError(StaffroomError):
+    """The request cannot be carried out as it was made."""
+
+
+class InvalidScenario(InputError):
+    """A scenario cannot be stored. `field` names the part that is wrong."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class UnreadableFile(InputError):
+    """An import file cannot be read as what its name says it is."""
+
+
+class NotFoundError(StaffroomError):
+    """Nothing has the id that was asked for."""
+
+
+class ConfigError(StaffroomError):
+    """A setting or the installation has to be changed first."""
+
+
+class ModelMissing(ConfigError):
+    """A model file is not on this machine."""
+
+
+class ModelCorrupt(ConfigError):
+    """A model file differs from the one that was pinned, or cannot be read."""
+
+
+class SchemaMismatch(ConfigError):
+    """The database's schema is newer than this program, or cannot be brought up to it."""
+
+
+class IsolationBroken(ConfigError):
+    """The database does not keep tenants apart, so nothing is served."""
+
+
+class UnavailableError(StaffroomError):
+    """Something that Staffroom needs does not answer; trying again may help."""
+
+
+class DatabaseUnavailable(UnavailableError):
+    """PostgreSQL cannot be started, reached or used."""
+
+
+class EmbedderUnavailable(UnavailableError):
+    """The embedding model failed or cannot be reached."""
+
+
+class WriterUnavailable(UnavailableError):
+    """The language model failed, was too slow or cannot be reached."""
+
+
+class SearchError(UnavailableError):
+    """A search failed. The cause is chained."""

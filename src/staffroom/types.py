@@ -1,0 +1,172 @@
+"""The values that travel between the rooms: frozen, nearly without behaviour.
+
+A scenario is what the library holds; a match is a scenario with its relevance to
+a question; an answer is prose that rests on matches, sentence by sentence.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal, TypedDict
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float32]
+"""Shape (dimensions,), unit length."""
+
+Vectors = NDArray[np.float32]
+"""Shape (texts, dimensions), rows of unit length."""
+
+Role = Literal["query", "passage"]
+"""What a text is embedded as: some models want a different prefix for each."""
+
+Status = Literal["draft", "published", "retired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metadata:
+    """What is known about a scenario besides its text."""
+
+    category: str = ""
+    grade_bands: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    setting: str = ""
+    tags: tuple[str, ...] = ()
+    language: str = "en"
+    evidence_note: str = ""
+    contributor: str = ""
+    status: Status = "published"
+    review_by: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioContent:
+    """A scenario as an editor wrote it, before the library gave it an id.
+
+    `source_id` is the editor's own key: storing the same one again is an edit.
+    Without it the content itself is the key, so that storing it twice is once.
+    """
+
+    name: str
+    description: str
+    expected_response: str = ""
+    example_questions: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
+    source_id: str = ""
+
+    @property
+    def advice(self) -> str:
+        """The vetted text that answers rest on."""
+        return self.expected_response or self.description
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A scenario as the library holds it. `revision` counts from 1."""
+
+    id: UUID
+    revision: int
+    content: ScenarioContent
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def name(self) -> str:
+        return self.content.name
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A scenario and how well it fits a question: relevance in 0 to 1, higher is better."""
+
+    scenario: Scenario
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which scenarios a search or a list may return. An empty field does not restrict."""
+
+    statuses: tuple[Status, ...] = ("published",)
+    categories: tuple[str, ...] = ()
+    grade_bands: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The matches at or above the threshold, best first.
+
+    `best_relevance` is that of the closest scenario even when it did not pass,
+    and None when the library holds nothing that the filters allow.
+    """
+
+    matches: tuple[Match, ...]
+    threshold: float
+    best_relevance: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of an answer, the scenarios it cites, and how well they back it (0 to 1)."""
+
+    text: str
+    citations: tuple[UUID, ...]
+    support: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the teacher reads. `len()` and `str()` are those of the text."""
+
+    text: str
+    sentences: tuple[Sentence, ...]
+    matches: tuple[Match, ...]
+    threshold: float
+    best_relevance: float | None
+    abstained: bool
+    writer: str
+    interaction_id: UUID | None = None
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class RowError(TypedDict):
+    """Why a row of an import was not stored. `row` is the line or row number in its file."""
+
+    row: int
+    field: str
+    reason: str
+
+
+class ImportReport(TypedDict):
+    """What an import did. `status` is "success", "partial" (some rows failed) or "error" (all did)."""
+
+    status: Literal["success", "partial", "error"]
+    read: int
+    stored: int
+    unchanged: int
+    failed: int
+    errors: list[RowError]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long task is. `total` is None while nobody knows."""
+
+    task: str
+    done: int
+    total: int | None
+    unit: Literal["bytes", "rows"]
+
+
+ProgressListener = Callable[[Progress], None]
