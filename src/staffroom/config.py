@@ -49,11 +49,11 @@ class Settings(BaseSettings):
     )
     embedder: str = Field(
         default="local:all-MiniLM-L6-v2",
-        description="What turns text into vectors: `local:NAME`, `local:DIRECTORY` or `openai:NAME`.",
+        description="What turns text into vectors: `local:NAME`, `local:FOLDER` or `openai:NAME`.",
     )
     writer: str = Field(
         default="llama:SmolLM2-135M-Instruct",
-        description="What turns matches into prose: `llama:NAME`, `llama:FILE.gguf` or `extractive`.",
+        description="What turns matches into prose: `llama:NAME`, `llama:FILE` or `extractive`.",
     )
     openai_base_url: str = Field(
         default="https://api.openai.com/v1",
@@ -112,4 +112,5 @@ def _unknown_setting(name: str, known: set[str]) -> str:
 
 def _explain(error: Mapping[str, Any]) -> str:
     name = PREFIX + "_".join(str(part) for part in error["loc"]).upper()
-    return f"{name} is {error['input']!r}: {error['msg'].lower()}. Set it to a valid value, or unset it."
+    reason = str(error["msg"]).lower()
+    return f"{name} is {error['input']!r}: {reason}. Set it to a valid value, or unset it."

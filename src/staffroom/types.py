@@ -149,7 +149,7 @@ class RowError(TypedDict):
 
 
 class ImportReport(TypedDict):
-    """What an import did. `status` is "success", "partial" (some rows failed) or "error" (all did)."""
+    """What an import did. `status`: no row failed, some did, or all did."""
 
     status: Literal["success", "partial", "error"]
     read: int

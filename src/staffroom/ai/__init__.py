@@ -1,0 +1,1 @@
+"""Matches become prose: LLMService, its writers and the prompt."""

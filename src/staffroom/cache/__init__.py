@@ -1,0 +1,1 @@
+"""VectorCache: each text is embedded once."""

@@ -1,0 +1,1 @@
+"""ContentManager: scenarios come in, are checked, and go out again."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: VectorOperations, its SQL, its schema, and the server that travels along."""

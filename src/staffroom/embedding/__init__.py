@@ -1,0 +1,1 @@
+"""Text becomes vectors: EmbeddingGenerator and the models it runs."""

@@ -1,0 +1,1 @@
+"""Golden questions and data sets: how good the search is, in figures."""

@@ -1,0 +1,1 @@
+"""Staffroom: a teacher's question answered from a vetted library, with its sources."""
