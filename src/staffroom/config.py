@@ -47,6 +47,10 @@ class Settings(BaseSettings):
         default=None,
         description="A PostgreSQL 16+ with pgvector 0.8.4+ to use instead of the embedded one.",
     )
+    database_owner_url: SecretStr | None = Field(
+        default=None,
+        description="A login that may change the schema, if that of the database URL may not.",
+    )
     embedder: str = Field(
         default="local:all-MiniLM-L6-v2",
         description="What turns text into vectors: `local:NAME`, `local:FOLDER` or `openai:NAME`.",
@@ -65,6 +69,10 @@ class Settings(BaseSettings):
     tenant: UUID = Field(
         default=DEFAULT_TENANT,
         description="The tenant that commands and the guide's objects act for.",
+    )
+    starter_library: bool = Field(
+        default=True,
+        description="Whether a new tenant's library starts with the scenarios that ship along.",
     )
     similarity_threshold: float = Field(
         default=SIMILARITY_THRESHOLD,

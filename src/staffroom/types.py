@@ -4,10 +4,10 @@ A scenario is what the library holds; a match is a scenario with its relevance t
 a question; an answer is prose that rests on matches, sentence by sentence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, Protocol, TypedDict
 from uuid import UUID
 
 import numpy as np
@@ -23,6 +23,24 @@ Role = Literal["query", "passage"]
 """What a text is embedded as: some models want a different prefix for each."""
 
 Status = Literal["draft", "published", "retired"]
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors that are near when meanings are near."""
+
+    @property
+    def model(self) -> str:
+        """Identity of weights and recipe: part of every cache key and stored with the vectors."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
+        """Embed a batch.
+
+        Shape: n texts -> float32 (n, dimensions), rows of unit length; n = 0 gives (0, dimensions).
+        Raises: EmbedderUnavailable if the model cannot be used; InputError if a text is empty.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +164,14 @@ class RowError(TypedDict):
     row: int
     field: str
     reason: str
+    file: NotRequired[str]
 
 
 class ImportReport(TypedDict):
-    """What an import did. `status`: no row failed, some did, or all did."""
+    """What an import did. `status`: no row failed, some did, or all did.
+
+    `stopped` says why it ended early; the rows after that were not read.
+    """
 
     status: Literal["success", "partial", "error"]
     read: int
@@ -157,6 +179,7 @@ class ImportReport(TypedDict):
     unchanged: int
     failed: int
     errors: list[RowError]
+    stopped: NotRequired[str]
 
 
 @dataclass(frozen=True, slots=True)

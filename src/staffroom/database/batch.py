@@ -1,0 +1,73 @@
+"""A batch of rows: read one by one, stored together, answered for one by one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from staffroom.errors import InvalidScenario
+from staffroom.scenario import content_sha256, scenario_from, source_key
+from staffroom.types import ImportReport, RowError, ScenarioContent
+
+Row = Mapping[str, Any] | ScenarioContent
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedContent:
+    """A valid scenario and the number of the row that it came from."""
+
+    row: int
+    content: ScenarioContent
+
+
+@dataclass(slots=True)
+class RowReader:
+    """Checks rows one by one: each is valid, repeats an earlier one, or has an error.
+
+    `seen` maps the keys of earlier rows to their number and content's digest.
+    """
+
+    seen: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+
+    def read(self, rows: Iterable[tuple[int, Row]]) -> tuple[list[NumberedContent], list[RowError]]:
+        """The valid rows and the errors; what repeats an earlier row is in neither."""
+        valid: list[NumberedContent] = []
+        errors: list[RowError] = []
+        for number, row in rows:
+            try:
+                content = _content(row)
+                if self._is_new(number, content):
+                    valid.append(NumberedContent(number, content))
+            except InvalidScenario as error:
+                errors.append(RowError(row=number, field=error.field, reason=error.reason))
+        return valid, errors
+
+    def _is_new(self, number: int, content: ScenarioContent) -> bool:
+        digest = content_sha256(content)
+        first, first_digest = self.seen.setdefault(source_key(content), (number, digest))
+        if digest != first_digest:
+            raise InvalidScenario(
+                "id", f"{content.source_id!r} is also the id of row {first}, with other content"
+            )
+        return first == number
+
+
+def report(read: int, stored: int, errors: Iterable[RowError]) -> ImportReport:
+    """What became of the rows: each was stored, was there already, or failed."""
+    listed = list(errors)
+    failed = len(listed)
+    return ImportReport(
+        status="success" if not failed else "error" if failed == read else "partial",
+        read=read,
+        stored=stored,
+        unchanged=read - failed - stored,
+        failed=failed,
+        errors=listed,
+    )
+
+
+def _content(row: Row) -> ScenarioContent:
+    if isinstance(row, ScenarioContent):
+        return row
+    if not isinstance(row, Mapping):
+        raise InvalidScenario("", f"is {type(row).__name__}, not an object with named fields")
+    return scenario_from(row)

@@ -1,0 +1,239 @@
+"""One pool of connections to PostgreSQL, whichever server it is.
+
+The application works as `staffroom_app`, tenant by tenant; only migrations and
+new generations act as the owner. Opening proves that the schema fits and that
+tenants are kept apart.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import psycopg
+from pgvector.psycopg import register_vector_async
+from psycopg import AsyncConnection
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from staffroom.config import Settings
+from staffroom.database.embedded import EmbeddedServer
+from staffroom.database.isolation import prove_isolation
+from staffroom.database.migrate import migrate, schema_version
+from staffroom.database.statements import statement
+from staffroom.errors import ConfigError, DatabaseUnavailable
+
+CONNECTIONS: Final = 10
+MAX_WAITING: Final = 200
+WAIT_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 5
+
+EF_SEARCH: Final = 100
+"""Candidates that a walk through the vector index keeps."""
+
+Connection = AsyncConnection[DictRow]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseInfo:
+    """Versions of the server, of pgvector and of the schema."""
+
+    postgresql: str
+    pgvector: str
+    schema: int
+
+
+class Database:
+    """PostgreSQL as the rest of Staffroom sees it: transactions that belong to a tenant.
+
+    Nothing is touched before the first use. An instance serves one event loop at
+    a time and opens anew in the next, so that one object may outlive `asyncio.run`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server = None if settings.database_url else EmbeddedServer(settings.home)
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._opening = asyncio.Lock()
+        self._tenants: set[UUID] = set()
+
+    async def open(self) -> None:
+        """The server runs, its schema is current, tenants are isolated, the pool is ready.
+
+        Raises: DatabaseUnavailable, ConfigError, SchemaMismatch, IsolationBroken.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._pool, self._opening = loop, None, asyncio.Lock()
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await self._open_pool()
+
+    async def close(self) -> None:
+        """Connections are closed, and the embedded server stops if nobody else uses it."""
+        pool, self._pool = self._pool, None
+        if pool is not None and self._loop is asyncio.get_running_loop():
+            await pool.close()
+        if self._server is not None:
+            await asyncio.to_thread(self._server.release)
+
+    @asynccontextmanager
+    async def transaction(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """Everything inside happens for that tenant, and wholly or not at all."""
+        async with self._connection() as connection, connection.transaction():
+            await self._begin(connection, tenant_id)
+            yield connection
+
+    @asynccontextmanager
+    async def read(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """As `transaction`, with statements sent together: one round trip, no COPY."""
+        async with (
+            self._connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            await self._begin(connection, tenant_id)
+            yield connection
+
+    @asynccontextmanager
+    async def owner_transaction(self) -> AsyncIterator[Connection]:
+        """Everything inside happens as the owner of the schema, who sees no tenant's rows."""
+        with _translated():
+            async with await self._connect_owner() as connection, connection.transaction():
+                await connection.execute("SET LOCAL ROLE staffroom_owner")
+                yield connection
+
+    async def ensure_tenant(self, tenant_id: UUID, name: str = "School") -> None:
+        """The tenant exists."""
+        if tenant_id in self._tenants:
+            return
+        async with self.transaction(tenant_id) as connection:
+            await connection.execute(
+                statement("add_tenant"), {"tenant_id": tenant_id, "name": name}
+            )
+        self._tenants.add(tenant_id)
+
+    async def erase_tenant(self, tenant_id: UUID) -> None:
+        """Nothing of the tenant is left: scenarios, vectors, interactions, audit."""
+        async with self.owner_transaction() as connection:
+            await connection.execute(
+                "SELECT set_config('staffroom.tenant_id', %s, true)", [str(tenant_id)]
+            )
+            await connection.execute(statement("erase_tenant"), {"tenant_id": tenant_id})
+        self._tenants.discard(tenant_id)
+
+    async def describe(self) -> DatabaseInfo:
+        """The versions of what answers."""
+        await self.open()
+        async with self.owner_transaction() as connection:
+            schema = await schema_version(connection)
+            cursor = await connection.execute(statement("server_versions"))
+            row = await cursor.fetchone()
+        return DatabaseInfo(schema=schema, **(row or {}))
+
+    async def _begin(self, connection: Connection, tenant_id: UUID) -> None:
+        await connection.execute(
+            statement("begin_tenant"), {"tenant_id": str(tenant_id), "ef_search": EF_SEARCH}
+        )
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        await self.open()
+        assert self._pool is not None
+        with _translated():
+            async with self._pool.connection() as connection:
+                yield connection
+
+    async def _open_pool(self) -> AsyncConnectionPool[Connection]:
+        with _translated():
+            async with await self._connect_owner() as owner:
+                await migrate(owner)
+                if self._server is not None:
+                    await owner.execute("ALTER ROLE staffroom_app LOGIN")
+        pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            await self._app_conninfo(),
+            connection_class=AsyncConnection[DictRow],
+            kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_SECONDS},
+            min_size=1,
+            max_size=CONNECTIONS,
+            max_waiting=MAX_WAITING,
+            timeout=WAIT_SECONDS,
+            configure=_configure,
+            check=self._check,
+            open=False,
+        )
+        with _translated():
+            await pool.open(wait=True, timeout=WAIT_SECONDS)
+            async with pool.connection() as connection:
+                await prove_isolation(connection)
+        return pool
+
+    async def _connect_owner(self) -> Connection:
+        settings = self._settings
+        if self._server is not None:
+            conninfo = await asyncio.to_thread(self._server.start)
+        else:
+            url = settings.database_owner_url or settings.database_url
+            assert url is not None
+            conninfo = url.get_secret_value()
+        return await AsyncConnection.connect(
+            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, row_factory=dict_row
+        )
+
+    async def _app_conninfo(self) -> str:
+        if self._server is not None:
+            return make_conninfo(await asyncio.to_thread(self._server.start), user="staffroom_app")
+        assert self._settings.database_url is not None
+        return self._settings.database_url.get_secret_value()
+
+    async def _check(self, connection: Connection) -> None:
+        """The connection works; a server of ours that was killed is started again."""
+        try:
+            await AsyncConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            if self._server is not None:
+                await asyncio.to_thread(self._server.start)
+            raise
+
+
+async def _configure(connection: Connection) -> None:
+    await register_vector_async(connection)
+    await connection.commit()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the driver become ours; those of a statement's content stay for its author."""
+    try:
+        yield
+    except TooManyRequests as error:
+        raise DatabaseUnavailable(
+            f"{MAX_WAITING} requests are already waiting for a database connection. Try again."
+        ) from error
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(
+            f"no database connection became free within {WAIT_SECONDS:g} s. Try again; if it "
+            "lasts, see that PostgreSQL runs: `staffroom db status`."
+        ) from error
+    except psycopg.errors.DiskFull as error:
+        raise DatabaseUnavailable(
+            f"the database's disk is full: {_first_line(error)}. Free some space, then try again."
+        ) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigError(
+            f"the database login lacks a right: {_first_line(error)}. Grant it the roles "
+            "staffroom_app and, for migrations, staffroom_owner."
+        ) from error
+    except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailable(
+            f"PostgreSQL does not answer: {_first_line(error)}. See `staffroom db status`, "
+            "then try again."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

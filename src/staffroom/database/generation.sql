@@ -1,0 +1,25 @@
+-- The vectors of one generation. Rows are inserted and deleted, never updated: an
+-- update of any column would enter the row into the vector index anew.
+-- The operator class here and the operator <#> of queries.sql belong together; on
+-- vectors of unit length the inner product orders as the cosine does, and is cheaper.
+
+CREATE TABLE staffroom.{vectors} (
+    tenant_id uuid NOT NULL,
+    scenario_id uuid NOT NULL,
+    revision integer NOT NULL,
+    embedding halfvec({dimensions}) NOT NULL CHECK (abs(l2_norm(embedding) - 1) < 0.01),
+    PRIMARY KEY (tenant_id, scenario_id),
+    FOREIGN KEY (tenant_id, scenario_id) REFERENCES staffroom.scenarios ON DELETE CASCADE
+);
+
+CREATE INDEX {nearest} ON staffroom.{vectors} USING hnsw (embedding halfvec_ip_ops);
+
+ALTER TABLE staffroom.{vectors} SET (autovacuum_vacuum_scale_factor = 0.05);
+ALTER TABLE staffroom.{vectors} ENABLE ROW LEVEL SECURITY;
+ALTER TABLE staffroom.{vectors} FORCE ROW LEVEL SECURITY;
+
+CREATE POLICY own_tenant ON staffroom.{vectors} USING (
+    tenant_id = (SELECT nullif(current_setting('staffroom.tenant_id', true), '')::uuid)
+);
+
+GRANT SELECT, INSERT, DELETE ON staffroom.{vectors} TO staffroom_app;

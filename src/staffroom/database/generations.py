@@ -1,0 +1,84 @@
+"""Generations: each embedding model has a vector table of its own.
+
+Vectors of two models are never compared. A model that the database has not seen
+gets its table at first use; dropping a table forgets a model at once.
+"""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from uuid import UUID
+
+from psycopg import sql
+from uuid_utils.compat import uuid7
+
+from staffroom.database.connection import Connection, Database
+from staffroom.database.statements import statement
+from staffroom.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """One model's complete set of vectors."""
+
+    id: UUID
+    model: str
+    dimensions: int
+    vectors_table: str
+
+
+async def open_generation(
+    database: Database, tenant_id: UUID, model: str, dimensions: int
+) -> Generation:
+    """The generation of that model, made if the database had none.
+
+    Raises: ConfigError if the model was used before with another number of dimensions.
+    """
+    async with database.read(tenant_id) as connection:
+        generation = await _find(connection, model)
+    if generation is None:
+        async with database.owner_transaction() as connection:
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtext('staffroom generation'))"
+            )
+            generation = await _find(connection, model) or await _make(
+                connection, model, dimensions
+            )
+    if generation.dimensions != dimensions:
+        raise ConfigError(
+            f"the model {model} gave vectors of {dimensions} dimensions, but of "
+            f"{generation.dimensions} when the library was embedded. Give the changed model "
+            "another name in STAFFROOM_EMBEDDER."
+        )
+    return generation
+
+
+async def _find(connection: Connection, model: str) -> Generation | None:
+    cursor = await connection.execute(statement("find_generation"), {"model": model})
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    return Generation(row["generation_id"], row["model"], row["dimensions"], row["vectors_table"])
+
+
+async def _make(connection: Connection, model: str, dimensions: int) -> Generation:
+    generation_id = uuid7()
+    table = f"vectors_{generation_id.hex}"
+    template = (files("staffroom.database") / "generation.sql").read_text("utf-8")
+    await connection.execute(
+        sql.SQL(template).format(
+            vectors=sql.Identifier(table),
+            nearest=sql.Identifier(f"nearest_{generation_id.hex}"),
+            dimensions=sql.Literal(dimensions),
+        )
+    )
+    generation = Generation(generation_id, model, dimensions, table)
+    await connection.execute(
+        statement("add_generation"),
+        {
+            "generation_id": generation.id,
+            "model": model,
+            "dimensions": dimensions,
+            "vectors_table": table,
+        },
+    )
+    return generation

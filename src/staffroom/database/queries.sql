@@ -1,0 +1,239 @@
+-- Every statement that Staffroom runs after migration, by name.
+-- {vectors} is the current generation's table; the other braces name a fragment below.
+
+-- name: scenario
+-- The columns of a scenario as people read it.
+s.scenario_id, s.source_id, s.revision, s.created_at, s.updated_at,
+    r.name, r.description, r.expected_response, r.example_questions, r.metadata
+
+-- name: newest_revision
+-- From a head to what it says now.
+JOIN staffroom.scenario_revisions AS r
+    ON r.tenant_id = s.tenant_id AND r.scenario_id = s.scenario_id AND r.revision = s.revision
+
+-- name: begin_tenant
+-- Role, tenant and search settings of a transaction; local, so that nothing stays on a pooled connection.
+SELECT
+    set_config('role', 'staffroom_app', true),
+    set_config('staffroom.tenant_id', %(tenant_id)s::text, true),
+    set_config('plan_cache_mode', 'force_custom_plan', true),
+    set_config('hnsw.iterative_scan', 'relaxed_order', true),
+    set_config('hnsw.ef_search', %(ef_search)s::text, true);
+
+-- name: add_tenant
+-- A tenant exists from its first use on.
+INSERT INTO staffroom.tenants (tenant_id, name)
+VALUES (%(tenant_id)s, %(name)s)
+ON CONFLICT (tenant_id) DO NOTHING;
+
+-- name: erase_tenant
+-- Everything that belongs to a tenant refers to it and goes with it.
+DELETE FROM staffroom.tenants WHERE tenant_id = %(tenant_id)s;
+
+-- name: server_versions
+-- What answers.
+SELECT current_setting('server_version') AS postgresql, extversion AS pgvector
+FROM pg_extension
+WHERE extname = 'vector';
+
+-- name: needs_starter_library
+-- A tenant gets the starter library once, so that what it deletes stays deleted.
+SELECT starter_library_at IS NULL AS needed
+FROM staffroom.tenants
+WHERE tenant_id = %(tenant_id)s;
+
+-- name: mark_starter_library
+-- Set after the last scenario is in: a load that was killed is done again.
+UPDATE staffroom.tenants
+SET starter_library_at = now()
+WHERE tenant_id = %(tenant_id)s;
+
+-- name: scope
+-- Which scenarios a caller may see: the tenant's own that pass the filters. An empty filter lets all pass.
+s.tenant_id = %(tenant_id)s
+AND s.status = ANY(%(statuses)s::text[])
+AND (cardinality(%(categories)s::text[]) = 0 OR s.category = ANY(%(categories)s::text[]))
+AND (cardinality(%(grade_bands)s::text[]) = 0 OR s.grade_bands && %(grade_bands)s::text[])
+AND (cardinality(%(subjects)s::text[]) = 0 OR s.subjects && %(subjects)s::text[])
+AND (cardinality(%(settings)s::text[]) = 0 OR s.setting = ANY(%(settings)s::text[]))
+AND (cardinality(%(tags)s::text[]) = 0 OR s.tags && %(tags)s::text[])
+AND (cardinality(%(languages)s::text[]) = 0 OR s.language = ANY(%(languages)s::text[]))
+
+-- name: scope_size
+-- How many scenarios a search has to compare, counted no further than %(at_most)s.
+SELECT count(*) AS size
+FROM (SELECT 1 FROM staffroom.scenarios AS s WHERE {scope} LIMIT %(at_most)s) AS counted;
+
+-- name: search_exact
+-- Compares every vector in scope: "+ 0" hides the distance from the vector index.
+SELECT nearest.similarity, {scenario}
+FROM (
+    SELECT v.tenant_id, v.scenario_id, -(v.embedding <#> %(embedding)s) AS similarity
+    FROM staffroom.scenarios AS s
+    JOIN staffroom.{vectors} AS v
+        ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+    WHERE v.tenant_id = %(tenant_id)s AND {scope}
+    ORDER BY (v.embedding <#> %(embedding)s) + 0, v.scenario_id
+    LIMIT %(limit)s
+) AS nearest
+JOIN staffroom.scenarios AS s
+    ON s.tenant_id = nearest.tenant_id AND s.scenario_id = nearest.scenario_id
+{newest_revision}
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
+ORDER BY nearest.similarity DESC, s.scenario_id;
+
+-- name: search_nearest
+-- Walks the vector index until the limit is filled. Ordered by distance alone, or the index cannot serve it.
+SELECT nearest.similarity, {scenario}
+FROM (
+    SELECT v.tenant_id, v.scenario_id, -(v.embedding <#> %(embedding)s) AS similarity
+    FROM staffroom.{vectors} AS v
+    JOIN staffroom.scenarios AS s
+        ON s.tenant_id = v.tenant_id AND s.scenario_id = v.scenario_id
+    WHERE v.tenant_id = %(tenant_id)s AND {scope}
+    ORDER BY v.embedding <#> %(embedding)s
+    LIMIT %(limit)s
+) AS nearest
+JOIN staffroom.scenarios AS s
+    ON s.tenant_id = nearest.tenant_id AND s.scenario_id = nearest.scenario_id
+{newest_revision}
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
+ORDER BY nearest.similarity DESC, s.scenario_id;
+
+-- name: lock_library
+-- One writer at a time for a tenant's scenarios; searches do not wait for it.
+SELECT pg_advisory_xact_lock(hashtextextended('staffroom.scenarios ' || %(tenant_id)s::text, 0));
+
+-- name: known_scenarios
+-- What the library has under the given keys, and whether this generation has its vector.
+SELECT s.source_id, s.scenario_id, s.revision, s.content_sha256, v.revision AS vector_revision
+FROM staffroom.scenarios AS s
+LEFT JOIN staffroom.{vectors} AS v
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+WHERE s.tenant_id = %(tenant_id)s AND s.source_id = ANY(%(source_ids)s);
+
+-- name: copy_scenarios
+-- New heads, in binary.
+COPY staffroom.scenarios (
+    tenant_id, scenario_id, source_id, revision, content_sha256, status, category,
+    grade_bands, subjects, setting, tags, language, review_by
+) FROM STDIN WITH (FORMAT BINARY);
+
+-- name: copy_revisions
+-- Revisions are only ever added.
+COPY staffroom.scenario_revisions (
+    tenant_id, scenario_id, revision, name, description, expected_response,
+    example_questions, metadata, author, reason
+) FROM STDIN WITH (FORMAT BINARY);
+
+-- name: copy_vectors
+-- A whole batch of vectors, packed in one piece.
+COPY staffroom.{vectors} (tenant_id, scenario_id, revision, embedding) FROM STDIN WITH (FORMAT BINARY);
+
+-- name: update_scenario
+-- The head follows its newest revision.
+UPDATE staffroom.scenarios
+SET revision = %(revision)s, content_sha256 = %(content_sha256)s, status = %(status)s,
+    category = %(category)s, grade_bands = %(grade_bands)s, subjects = %(subjects)s,
+    setting = %(setting)s, tags = %(tags)s, language = %(language)s, review_by = %(review_by)s,
+    updated_at = now()
+WHERE tenant_id = %(tenant_id)s AND scenario_id = %(scenario_id)s;
+
+-- name: delete_vectors
+-- The old vectors of scenarios that are about to get new ones.
+DELETE FROM staffroom.{vectors}
+WHERE tenant_id = %(tenant_id)s AND scenario_id = ANY(%(scenario_ids)s);
+
+-- name: get_scenario
+-- One scenario as it is now.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+WHERE s.tenant_id = %(tenant_id)s AND s.scenario_id = %(scenario_id)s;
+
+-- name: list_scenarios
+-- A page of the library in the order in which it was written, after the given id.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+WHERE {scope} AND r.tenant_id = %(tenant_id)s
+    AND (%(after)s::uuid IS NULL OR s.scenario_id > %(after)s::uuid)
+ORDER BY s.scenario_id
+LIMIT %(limit)s;
+
+-- name: list_revisions
+-- A scenario's history, oldest first.
+SELECT r.revision, r.name, r.description, r.expected_response, r.example_questions, r.metadata,
+    r.author, r.reason, r.created_at
+FROM staffroom.scenario_revisions AS r
+WHERE r.tenant_id = %(tenant_id)s AND r.scenario_id = %(scenario_id)s
+ORDER BY r.revision;
+
+-- name: scenarios_without_vector
+-- What this generation has not embedded yet, or only in an older revision.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+LEFT JOIN staffroom.{vectors} AS v
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.revision
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND v.scenario_id IS NULL
+ORDER BY s.scenario_id
+LIMIT %(limit)s;
+
+-- name: delete_scenario
+-- Revisions, vectors and the matches of past answers go with it.
+DELETE FROM staffroom.scenarios
+WHERE tenant_id = %(tenant_id)s AND scenario_id = %(scenario_id)s;
+
+-- name: add_interaction
+-- A question, its embedding, and what was answered.
+INSERT INTO staffroom.interactions (
+    tenant_id, interaction_id, question, generation_id, question_embedding, answer, sentences,
+    abstained, writer, threshold, best_relevance
+) VALUES (
+    %(tenant_id)s, %(interaction_id)s, %(question)s, %(generation_id)s, %(question_embedding)s,
+    %(answer)s, %(sentences)s, %(abstained)s, %(writer)s, %(threshold)s, %(best_relevance)s
+);
+
+-- name: add_interaction_matches
+-- What the answer rested on, best first.
+INSERT INTO staffroom.interaction_matches (
+    tenant_id, interaction_id, rank, scenario_id, revision, relevance
+)
+SELECT %(tenant_id)s, %(interaction_id)s, rank, scenario_id, revision, relevance
+FROM unnest(
+    %(scenario_ids)s::uuid[], %(revisions)s::integer[], %(relevances)s::real[]
+) WITH ORDINALITY AS match (scenario_id, revision, relevance, rank);
+
+-- name: get_interaction
+-- What was stored of one exchange.
+SELECT interaction_id, question, answer, sentences, abstained, writer, threshold, best_relevance,
+    created_at
+FROM staffroom.interactions
+WHERE tenant_id = %(tenant_id)s AND interaction_id = %(interaction_id)s;
+
+-- name: get_interaction_matches
+-- What that answer rested on, best first.
+SELECT m.scenario_id, m.revision, m.relevance, r.name
+FROM staffroom.interaction_matches AS m
+JOIN staffroom.scenario_revisions AS r
+    ON r.tenant_id = m.tenant_id AND r.scenario_id = m.scenario_id AND r.revision = m.revision
+WHERE m.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
+    AND m.interaction_id = %(interaction_id)s
+ORDER BY m.rank;
+
+-- name: add_audit
+-- Who changed what.
+INSERT INTO staffroom.audit (tenant_id, audit_id, actor, action, subject_id, detail)
+VALUES (%(tenant_id)s, %(audit_id)s, %(actor)s, %(action)s, %(subject_id)s, %(detail)s);
+
+-- name: find_generation
+-- The vectors that belong to a model.
+SELECT generation_id, model, dimensions, vectors_table
+FROM staffroom.generations
+WHERE model = %(model)s;
+
+-- name: add_generation
+-- Entered together with its table, by the owner.
+INSERT INTO staffroom.generations (generation_id, model, dimensions, vectors_table)
+VALUES (%(generation_id)s, %(model)s, %(dimensions)s, %(vectors_table)s);

@@ -1,0 +1,78 @@
+"""The closest scenarios, and all of them: exact where that is fast, by index where it is not.
+
+A walk through an approximate index can miss neighbours and can return fewer rows
+than there are. So a scope that is small is compared whole, and a walk that comes
+back short is done again exactly, and counted.
+"""
+
+import time
+from typing import Any, Final
+from uuid import UUID
+
+from pgvector import HalfVector
+
+from staffroom.database.connection import Connection, Database
+from staffroom.database.generations import Generation
+from staffroom.database.rows import filter_parameters, match_from_row
+from staffroom.database.statements import statement
+from staffroom.monitoring.metrics import UNDER_RETURNED
+from staffroom.types import Filters, Match, Vector
+
+EXACT_LIMIT: Final = 10_000
+"""Scenarios in scope up to which every vector is compared."""
+
+SIZE_SECONDS: Final = 5.0
+"""How long a scope is remembered as small or large. Both ways stay correct meanwhile."""
+
+MAX_REMEMBERED: Final = 1_000
+
+
+class Searcher:
+    """Finds the nearest scenarios of one generation."""
+
+    def __init__(self, database: Database, generation: Generation) -> None:
+        self._database = database
+        self._generation = generation
+        self._small: dict[tuple[UUID, Filters], tuple[float, bool]] = {}
+
+    async def nearest(
+        self, tenant_id: UUID, embedding: Vector, limit: int, filters: Filters
+    ) -> list[Match]:
+        """The `limit` scenarios nearest to the embedding, or all that there are, nearest first."""
+        parameters: dict[str, Any] = {
+            **filter_parameters(tenant_id, filters),
+            "embedding": HalfVector(embedding),
+            "limit": limit,
+        }
+        async with self._database.read(tenant_id) as connection:
+            if await self._is_small(connection, (tenant_id, filters), parameters):
+                return await self._run(connection, "search_exact", parameters)
+            matches = await self._run(connection, "search_nearest", parameters)
+            if len(matches) < limit:
+                UNDER_RETURNED.inc()
+                matches = await self._run(connection, "search_exact", parameters)
+            return matches
+
+    async def _is_small(
+        self, connection: Connection, scope: tuple[UUID, Filters], parameters: dict[str, Any]
+    ) -> bool:
+        now = time.monotonic()
+        expires, small = self._small.get(scope, (0.0, False))
+        if now < expires:
+            return small
+        cursor = await connection.execute(
+            statement("scope_size"), {**parameters, "at_most": EXACT_LIMIT + 1}
+        )
+        row = await cursor.fetchone()
+        small = row is None or row["size"] <= EXACT_LIMIT
+        if len(self._small) >= MAX_REMEMBERED:
+            self._small.clear()
+        self._small[scope] = (now + SIZE_SECONDS, small)
+        return small
+
+    async def _run(
+        self, connection: Connection, name: str, parameters: dict[str, Any]
+    ) -> list[Match]:
+        query = statement(name, self._generation.vectors_table)
+        cursor = await connection.execute(query, parameters)
+        return [match_from_row(row) for row in await cursor.fetchall()]

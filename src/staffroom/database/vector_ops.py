@@ -1,0 +1,427 @@
+"""VectorOperations: everything that Staffroom keeps and finds, for one tenant."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+import psycopg
+from psycopg.types.json import Jsonb
+from uuid_utils.compat import uuid7
+
+from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
+from staffroom.database.batch import NumberedContent, Row, RowReader, report
+from staffroom.database.connection import Database
+from staffroom.database.generations import Generation, open_generation
+from staffroom.database.interactions import Interaction, add_interaction, find_interaction
+from staffroom.database.rows import (
+    check_vectors,
+    content_from_row,
+    filter_parameters,
+    scenario_from_row,
+)
+from staffroom.database.search import Searcher
+from staffroom.database.statements import statement
+from staffroom.database.store import Item, Known, Stored, known_scenarios, write_scenarios
+from staffroom.errors import (
+    InputError,
+    InvalidScenario,
+    NotFoundError,
+    SearchError,
+    UnavailableError,
+)
+from staffroom.monitoring.error_tracking import track_vector_operation
+from staffroom.scenario import embedded_text, row_from, scenario_from, source_key
+from staffroom.text import MAX_QUESTION, mend
+from staffroom.types import (
+    Answer,
+    Embedder,
+    Filters,
+    ImportReport,
+    Match,
+    Progress,
+    ProgressListener,
+    RowError,
+    Scenario,
+    ScenarioContent,
+    SearchResult,
+    Vector,
+    Vectors,
+)
+
+MAX_LIMIT: Final = 1_000
+FILL_BATCH: Final = 256
+
+
+class VectorOperations:
+    """The library and the interactions of one tenant.
+
+    Everything here touches the database and is therefore awaited, also where the
+    guide does not. `author` is named in revisions and in the audit trail.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        embedder: Embedder,
+        *,
+        tenant_id: UUID = DEFAULT_TENANT,
+        threshold: float = SIMILARITY_THRESHOLD,
+        author: str = "",
+    ) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._tenant_id = tenant_id
+        self._threshold = threshold
+        self._author = author
+        self._generation: Generation | None = None
+        self._searcher: Searcher | None = None
+
+    def for_tenant(self, tenant_id: UUID) -> "VectorOperations":
+        """The same operations on another tenant's library."""
+        return VectorOperations(
+            self._database,
+            self._embedder,
+            tenant_id=tenant_id,
+            threshold=self._threshold,
+            author=self._author,
+        )
+
+    async def store_scenario(
+        self, name: str, description: str, expected_response: str = "", **fields: Any
+    ) -> UUID:
+        """The scenario is in the library, embedded and searchable. Returns its id.
+
+        `fields` are those of `scenario_from`: id, example_questions, category and so on.
+        Raises: InvalidScenario naming the field that is wrong.
+        """
+        content = scenario_from(
+            {"name": name, "description": description, "expected_response": expected_response}
+            | fields
+        )
+        stored = await self._store([content], None, reason="")
+        return stored[0].scenario_id
+
+    async def batch_process(self, batch: Sequence[Row]) -> ImportReport:
+        """Every valid row is embedded and stored; the others are named with their reason."""
+        return await self.batch_store_content(batch)
+
+    @track_vector_operation("store")
+    async def batch_store_content(
+        self, content: Sequence[Row], embeddings: Vectors | None = None
+    ) -> ImportReport:
+        """Every valid row is stored, with its ready embedding if one is given.
+
+        Shape: embeddings (rows, dimensions), rows of unit length, of the model in use.
+        Rows that the library already has in this form are left as they are. Rows are
+        numbered from 1 in the report.
+        """
+        if embeddings is not None:
+            embeddings = check_vectors(embeddings, len(content), self._embedder.dimensions)
+        valid, errors = RowReader().read(enumerate(content, start=1))
+        ready = None if embeddings is None else embeddings[[row.row - 1 for row in valid]]
+        stored, refused = await self.store_numbered(valid, ready)
+        return report(len(content), stored, sorted(errors + refused, key=lambda e: e["row"]))
+
+    async def store_numbered(
+        self, rows: Sequence[NumberedContent], embeddings: Vectors | None = None
+    ) -> tuple[int, list[RowError]]:
+        """The rows are stored. Returns how many changed the library, and those that were refused.
+
+        What the database refuses is one row: the batch is halved until that row stands alone.
+        """
+        if not rows:
+            return 0, []
+        try:
+            stored = await self._store([row.content for row in rows], embeddings, reason="")
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if len(rows) == 1:
+                reason = str(error).strip().splitlines()[0]
+                return 0, [RowError(row=rows[0].row, field="", reason=reason)]
+            total = 0
+            errors: list[RowError] = []
+            for half in (slice(len(rows) // 2), slice(len(rows) // 2, None)):
+                ready = None if embeddings is None else embeddings[half]
+                stored_half, refused = await self.store_numbered(rows[half], ready)
+                total, errors = total + stored_half, errors + refused
+            return total, errors
+        return sum(result.changed for result in stored), []
+
+    async def preview(self, rows: Sequence[NumberedContent]) -> int:
+        """How many of the rows would change the library."""
+        generation = await self._open_generation()
+        known = await self._known(generation, [row.content for row in rows])
+        return sum(
+            not (entry := known.get(source_key(row.content))) or not entry.holds(row.content)
+            for row in rows
+        )
+
+    async def update_scenario(
+        self, scenario_id: UUID, changes: Mapping[str, Any], *, reason: str = ""
+    ) -> Scenario:
+        """The scenario has a new revision with the named fields changed, if anything changed.
+
+        Raises: NotFoundError; InvalidScenario naming the field that is wrong.
+        """
+        scenario = await self.get_scenario(scenario_id)
+        content = scenario_from({**row_from(scenario.content), **changes})
+        if content.source_id != scenario.content.source_id:
+            raise InvalidScenario("id", "of a stored scenario cannot be changed; add a new one")
+        await self._store([content], None, reason=reason)
+        return await self.get_scenario(scenario_id)
+
+    async def delete_scenario(self, scenario_id: UUID) -> None:
+        """The scenario, its history and its vectors are gone. To take it out of use, retire it.
+
+        Raises: NotFoundError.
+        """
+        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
+        async with self._database.transaction(self._tenant_id) as connection:
+            cursor = await connection.execute(statement("delete_scenario"), key)
+            if cursor.rowcount == 0:
+                raise _no_scenario(scenario_id)
+            await connection.execute(
+                statement("add_audit"),
+                {
+                    "tenant_id": self._tenant_id,
+                    "audit_id": uuid7(),
+                    "actor": self._author,
+                    "action": "scenario.delete",
+                    "subject_id": scenario_id,
+                    "detail": Jsonb({}),
+                },
+            )
+
+    async def find_similar_scenarios(
+        self,
+        query: str | Vector,
+        limit: int = 5,
+        threshold: float | None = None,
+        filters: Filters | None = None,
+    ) -> list[Match]:
+        """The scenarios that fit a question, best first, none below the threshold."""
+        return list((await self.search(query, limit, threshold, filters)).matches)
+
+    @track_vector_operation("search")
+    async def search(
+        self,
+        query: str | Vector,
+        limit: int = 5,
+        threshold: float | None = None,
+        filters: Filters | None = None,
+    ) -> SearchResult:
+        """As `find_similar_scenarios`, with the threshold used and the best relevance found.
+
+        Raises: InputError for an empty or over-long question, a limit outside 1 to 1000 or a
+            threshold outside 0 to 1; SearchError if the model or the database fails.
+        """
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InputError(f"limit is {limit}; choose 1 to {MAX_LIMIT}.")
+        threshold = self._threshold if threshold is None else threshold
+        if not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold}; choose 0 to 1, 0 lets everything pass.")
+        question = clean_question(query) if isinstance(query, str) else query
+        try:
+            embedding = await self._embedding(question)
+            searcher = await self._open_searcher()
+            found = await searcher.nearest(self._tenant_id, embedding, limit, filters or Filters())
+        except (UnavailableError, psycopg.Error) as error:
+            raise SearchError(f"the search failed: {error}") from error
+        return SearchResult(
+            tuple(match for match in found if match.relevance >= threshold),
+            threshold,
+            found[0].relevance if found else None,
+        )
+
+    async def get_scenario(self, scenario_id: UUID) -> Scenario:
+        """The scenario as it is now. Raises: NotFoundError."""
+        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(statement("get_scenario"), key)
+            row = await cursor.fetchone()
+        if row is None:
+            raise _no_scenario(scenario_id)
+        return scenario_from_row(row)
+
+    async def list_scenarios(
+        self, filters: Filters | None = None, limit: int = 100, after: UUID | None = None
+    ) -> list[Scenario]:
+        """A page of the library, oldest first: the `limit` scenarios that follow the id `after`."""
+        parameters = filter_parameters(self._tenant_id, filters or Filters())
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("list_scenarios"), {**parameters, "limit": limit, "after": after}
+            )
+            rows = await cursor.fetchall()
+        return [scenario_from_row(row) for row in rows]
+
+    async def list_revisions(self, scenario_id: UUID) -> list[ScenarioContent]:
+        """What the scenario said in each revision, oldest first. Raises: NotFoundError."""
+        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(statement("list_revisions"), key)
+            rows = await cursor.fetchall()
+        if not rows:
+            raise _no_scenario(scenario_id)
+        return [content_from_row(row) for row in rows]
+
+    @track_vector_operation("store_interaction")
+    async def store_interaction(
+        self, query: str, query_embedding: Vector, response: Answer
+    ) -> UUID:
+        """The question, its embedding, the answer and what it rested on are stored.
+
+        Returns the interaction's id.
+        """
+        embedding = check_vectors(query_embedding[np.newaxis], 1, self._embedder.dimensions)[0]
+        generation = await self._open_generation()
+        async with self._database.transaction(self._tenant_id) as connection:
+            return await add_interaction(
+                connection,
+                self._tenant_id,
+                generation,
+                clean_question(query),
+                embedding,
+                response,
+            )
+
+    async def get_interaction(self, interaction_id: UUID) -> Interaction:
+        """The exchange as it was stored. Raises: NotFoundError."""
+        async with self._database.transaction(self._tenant_id) as connection:
+            interaction = await find_interaction(connection, self._tenant_id, interaction_id)
+        if interaction is None:
+            raise NotFoundError(f"there is no interaction {interaction_id}.")
+        return interaction
+
+    async def needs_starter_library(self) -> bool:
+        """The tenant has not been given the starter library yet."""
+        await self._database.ensure_tenant(self._tenant_id)
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("needs_starter_library"), {"tenant_id": self._tenant_id}
+            )
+            row = await cursor.fetchone()
+        return row is not None and bool(row["needed"])
+
+    async def mark_starter_library(self) -> None:
+        """The tenant will not be given the starter library again."""
+        async with self._database.transaction(self._tenant_id) as connection:
+            await connection.execute(
+                statement("mark_starter_library"), {"tenant_id": self._tenant_id}
+            )
+
+    async def embed_missing(self, progress: ProgressListener | None = None) -> int:
+        """Every scenario has a vector of the model in use. Returns how many were made now.
+
+        Needed after a change of model; a stop in the middle loses nothing.
+        """
+        generation = await self._open_generation()
+        done = 0
+        while True:
+            async with self._database.read(self._tenant_id) as connection:
+                cursor = await connection.execute(
+                    statement("scenarios_without_vector", generation.vectors_table),
+                    {"tenant_id": self._tenant_id, "limit": FILL_BATCH},
+                )
+                contents = [content_from_row(row) for row in await cursor.fetchall()]
+            if not contents:
+                return done
+            await self._store(contents, None, reason="")
+            done += len(contents)
+            if progress:
+                progress(Progress("Embedding the library for a new model", done, None, "rows"))
+
+    async def _embedding(self, query: str | Vector) -> Vector:
+        if isinstance(query, str):
+            vectors = await self._embedder.embed([query], "query")
+        else:
+            vectors = check_vectors(query[np.newaxis], 1, self._embedder.dimensions)
+        vector: Vector = vectors[0]
+        return vector
+
+    async def _open_generation(self) -> Generation:
+        if self._generation is None:
+            await self._database.ensure_tenant(self._tenant_id)
+            self._generation = await open_generation(
+                self._database,
+                self._tenant_id,
+                self._embedder.model,
+                self._embedder.dimensions,
+            )
+        return self._generation
+
+    async def _open_searcher(self) -> Searcher:
+        if self._searcher is None:
+            self._searcher = Searcher(self._database, await self._open_generation())
+        return self._searcher
+
+    async def _store(
+        self, contents: Sequence[ScenarioContent], embeddings: Vectors | None, *, reason: str
+    ) -> list[Stored]:
+        """The one way into the library. Contents must have different keys."""
+        generation = await self._open_generation()
+        if embeddings is None:
+            return await self._store_changed(generation, contents, reason)
+        items = list(map(Item, contents, embeddings))
+        return await self._write(generation, items, reason)
+
+    async def _store_changed(
+        self, generation: Generation, contents: Sequence[ScenarioContent], reason: str
+    ) -> list[Stored]:
+        keys = [source_key(content) for content in contents]
+        known = await self._known(generation, contents)
+        due = [
+            content
+            for content, key in zip(contents, keys, strict=True)
+            if not (key in known and known[key].has_vector and known[key].holds(content))
+        ]
+        vectors = await self._embedder.embed([embedded_text(content) for content in due], "passage")
+        written = await self._write(generation, list(map(Item, due, vectors)), reason)
+        results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
+        results |= {
+            source_key(content): result for content, result in zip(due, written, strict=True)
+        }
+        return [results[key] for key in keys]
+
+    async def _known(
+        self, generation: Generation, contents: Sequence[ScenarioContent]
+    ) -> dict[str, Known]:
+        keys = [source_key(content) for content in contents]
+        async with self._database.read(self._tenant_id) as connection:
+            return await known_scenarios(connection, self._tenant_id, generation, keys)
+
+    async def _write(
+        self, generation: Generation, items: Sequence[Item], reason: str
+    ) -> list[Stored]:
+        if not items:
+            return []
+        async with self._database.transaction(self._tenant_id) as connection:
+            return await write_scenarios(
+                connection,
+                self._tenant_id,
+                generation,
+                items,
+                author=self._author,
+                reason=reason,
+            )
+
+
+def clean_question(question: str) -> str:
+    """The question as it is embedded, sent and stored.
+
+    Raises: InputError if it is empty or too long to be a question.
+    """
+    text = mend(question)
+    if not text:
+        raise InputError("the question is empty. Ask, for example, how to settle a noisy class.")
+    if len(text) > MAX_QUESTION:
+        raise InputError(
+            f"the question is {len(text):,} characters long; ask in at most {MAX_QUESTION:,}."
+        )
+    return text
+
+
+def _no_scenario(scenario_id: UUID) -> NotFoundError:
+    return NotFoundError(
+        f"there is no scenario {scenario_id}. `staffroom scenario list` shows all."
+    )

@@ -1,0 +1,59 @@
+"""`track_vector_operation`: the time an operation takes, and what went wrong in it."""
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
+
+from staffroom.monitoring.metrics import (
+    EMBEDDING_TIME,
+    OPERATION_ERRORS,
+    OPERATION_TIME,
+    SEARCH_TIME,
+)
+
+_log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class _Timer(Protocol):
+    def observe(self, amount: float) -> None: ...
+
+
+_TIMERS: Final[dict[str, _Timer]] = {"embedding": EMBEDDING_TIME, "search": SEARCH_TIME}
+
+
+def track_vector_operation(
+    operation_name: str,
+) -> Callable[[Callable[_P, Coroutine[Any, Any, _R]]], Callable[_P, Coroutine[Any, Any, _R]]]:
+    """Time the coroutine function under that name, and count and log its errors by class.
+
+    "embedding" and "search" are the guide's own histograms; any other name is a label of
+    `vector_operation_seconds`. The guide times everything as embedding; that is not copied.
+    """
+    timer = _TIMERS.get(operation_name) or OPERATION_TIME.labels(operation_name)
+
+    def decorate(
+        function: Callable[_P, Coroutine[Any, Any, _R]],
+    ) -> Callable[_P, Coroutine[Any, Any, _R]]:
+        @functools.wraps(function)
+        async def tracked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            started = time.perf_counter()
+            try:
+                return await function(*args, **kwargs)
+            except Exception as error:
+                name = type(error).__name__
+                OPERATION_ERRORS.labels(operation_name, name).inc()
+                _log.error(
+                    "vector_operation_failed", extra={"operation": operation_name, "error": name}
+                )
+                raise
+            finally:
+                timer.observe(time.perf_counter() - started)
+
+        return tracked
+
+    return decorate

@@ -1,0 +1,227 @@
+"""A mapping from outside becomes a scenario, or says which field is wrong.
+
+This is the one place that knows the names which files, forms and the guide use
+for a scenario's fields.
+"""
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import date, datetime
+from typing import Any, Final, cast, get_args
+
+from staffroom.errors import InvalidScenario
+from staffroom.text import clean, damage, shorten
+from staffroom.types import Metadata, ScenarioContent, Status
+
+ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("id", "_id", "source_id"),
+    "name": ("name", "title"),
+    "description": ("description", "situation", "text"),
+    "expected_response": ("expected_response", "advice", "response", "answer"),
+    "example_questions": ("example_questions", "questions"),
+    "category": ("category",),
+    "grade_bands": ("grade_bands", "grades", "grade_band", "grade"),
+    "subjects": ("subjects", "subject"),
+    "setting": ("setting",),
+    "tags": ("tags",),
+    "language": ("language", "lang"),
+    "evidence_note": ("evidence_note", "evidence"),
+    "contributor": ("contributor", "author"),
+    "status": ("status",),
+    "review_by": ("review_by", "review_date"),
+}
+"""Every field of a scenario, in the order of an export, with the names it may come under."""
+
+LISTS: Final = frozenset({"example_questions", "grade_bands", "subjects", "tags"})
+
+MAX_LENGTH: Final[Mapping[str, int]] = {
+    "id": 500,
+    "name": 500,
+    "description": 50_000,
+    "expected_response": 50_000,
+    "example_questions": 1_000,
+    "evidence_note": 5_000,
+}
+"""Characters of a field, or of one item of a list."""
+
+MAX_LENGTH_OTHERS: Final = 200
+MAX_ITEMS: Final = 50
+DERIVED_NAME_LENGTH: Final = 80
+
+_KNOWN: Final = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
+
+
+def scenario_from(row: Mapping[str, Any]) -> ScenarioContent:
+    """The scenario that a row of a file, a form or a call describes.
+
+    Only the description is required; a missing name is its beginning. List fields
+    may be lists, or text parted by line ends, "|" or ";".
+
+    Raises: InvalidScenario naming the field and what is wrong with it.
+    """
+    values = _known_values(row)
+    texts = {
+        name: _text(name, values.get(name)) for name in ALIASES if name not in {*LISTS, "review_by"}
+    }
+    lists = {name: _list(name, values.get(name)) for name in LISTS}
+    if not texts["description"]:
+        raise InvalidScenario("description", "is missing; say what the situation is")
+    return ScenarioContent(
+        name=texts["name"] or shorten(texts["description"], DERIVED_NAME_LENGTH),
+        description=texts["description"],
+        expected_response=texts["expected_response"],
+        example_questions=lists["example_questions"],
+        source_id=texts["id"],
+        metadata=Metadata(
+            category=texts["category"],
+            grade_bands=lists["grade_bands"],
+            subjects=lists["subjects"],
+            setting=texts["setting"],
+            tags=lists["tags"],
+            language=_language(texts["language"]),
+            evidence_note=texts["evidence_note"],
+            contributor=texts["contributor"],
+            status=_status(texts["status"]),
+            review_by=_date("review_by", values.get("review_by")),
+        ),
+    )
+
+
+def row_from(content: ScenarioContent) -> dict[str, Any]:
+    """The row that `scenario_from` turns into this scenario; the form of an export."""
+    row: dict[str, Any] = {"id": content.source_id}
+    for name in ALIASES:
+        if name in _CONTENT_FIELDS:
+            row[name] = getattr(content, name)
+        elif name in _METADATA_FIELDS:
+            row[name] = getattr(content.metadata, name)
+    review_by = content.metadata.review_by
+    row["review_by"] = review_by.isoformat() if review_by else ""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in row.items()}
+
+
+def content_sha256(content: ScenarioContent) -> bytes:
+    """The digest of everything an editor can change; equal content has an equal digest."""
+    row = row_from(content)
+    del row["id"]
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest()
+
+
+def source_key(content: ScenarioContent) -> str:
+    """The key under which the library keeps the scenario: the editor's own, or its content's."""
+    return content.source_id or f"sha256:{content_sha256(content).hex()}"
+
+
+def embedded_text(content: ScenarioContent) -> str:
+    """What of a scenario is embedded: what a teacher would describe, not what is advised."""
+    return "\n".join((content.name, content.description, *content.example_questions))
+
+
+def unknown_fields(names: Sequence[str]) -> list[str]:
+    """Those names that are no field of a scenario and will be ignored."""
+    return [name for name in names if _normal(name) not in _KNOWN and _normal(name) != "metadata"]
+
+
+def metadata_from(row: Mapping[str, Any]) -> Metadata:
+    """The metadata as it was stored with a revision."""
+    values = {name: row[name] for name in _METADATA_FIELDS if name in row}
+    for name in LISTS & values.keys():
+        values[name] = tuple(values[name])
+    values["review_by"] = date.fromisoformat(values["review_by"]) if values["review_by"] else None
+    return Metadata(**values)
+
+
+def metadata_row(metadata: Metadata) -> dict[str, Any]:
+    """The metadata in the form that `metadata_from` reads."""
+    return {**asdict(metadata), "review_by": metadata.review_by and metadata.review_by.isoformat()}
+
+
+_CONTENT_FIELDS: Final = frozenset(field.name for field in fields(ScenarioContent))
+_METADATA_FIELDS: Final = frozenset(field.name for field in fields(Metadata))
+
+
+def _known_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    nested = row.get("metadata")
+    flat = {**nested, **row} if isinstance(nested, Mapping) else row
+    values: dict[str, Any] = {}
+    for given, value in flat.items():
+        name = _KNOWN.get(_normal(given))
+        if name is None:
+            _refuse_typing_error(given, flat)
+        elif value is not None and value != "" and name not in values:
+            values[name] = value
+    return values
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", str(name).strip().lower())
+
+
+def _refuse_typing_error(given: str, row: Mapping[str, Any]) -> None:
+    nearest = difflib.get_close_matches(_normal(given), _KNOWN, n=1, cutoff=0.85)
+    if nearest and nearest[0] not in map(_normal, row):
+        raise InvalidScenario(given, f"is no field of a scenario; did you mean {nearest[0]!r}?")
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name == "id" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        kind = type(value).__name__
+        raise InvalidScenario(name, f"has to be text, not {kind} ({shorten(repr(value), 40)})")
+    found = damage(value)
+    if found:
+        raise InvalidScenario(name, found)
+    text = clean(value)
+    longest = MAX_LENGTH.get(name, MAX_LENGTH_OTHERS)
+    if len(text) > longest:
+        raise InvalidScenario(
+            name, f"is {len(text):,} characters long, {longest:,} are allowed; shorten or split it"
+        )
+    return text
+
+
+def _list(name: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        mark = next((mark for mark in ("\n", "|", ";") if mark in value), "\n")
+        value = value.split(mark)
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        kind = type(value).__name__
+        raise InvalidScenario(name, f"has to be a list of texts, not {kind}")
+    items = tuple(dict.fromkeys(text for text in (_text(name, item) for item in value) if text))
+    if len(items) > MAX_ITEMS:
+        raise InvalidScenario(name, f"has {len(items)} items, {MAX_ITEMS} are allowed")
+    return items
+
+
+def _language(text: str) -> str:
+    if not text:
+        return "en"
+    if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
+        raise InvalidScenario("language", f"is {text!r}; write a code such as en, fr or pt-BR")
+    return text
+
+
+def _status(text: str) -> Status:
+    if not text:
+        return "published"
+    if text.lower() not in get_args(Status):
+        raise InvalidScenario("status", f"is {text!r}; write {', '.join(get_args(Status))}")
+    return cast("Status", text.lower())
+
+
+def _date(name: str, value: Any) -> date | None:
+    if value is None or isinstance(value, date):
+        return value.date() if isinstance(value, datetime) else value
+    try:
+        return date.fromisoformat(_text(name, value))
+    except ValueError as error:
+        raise InvalidScenario(name, f"is {value!r}; write a date as 2027-05-31") from error

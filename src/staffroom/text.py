@@ -1,0 +1,50 @@
+"""Pure work on text: what may be stored, and in which form."""
+
+import re
+import unicodedata
+from typing import Final
+
+MAX_QUESTION: Final = 4_000
+"""Characters of a question. More than a page is not a question."""
+
+NORMALISER_VERSION: Final = 1
+"""Counts changes of `clean` and `mend`: text in another form has another embedding."""
+
+_INVISIBLE: Final = re.compile("[\u200b\u2060\ufeff\U000e0000-\U000e007f]")
+"""Characters that show nothing but can carry hidden instructions.
+
+Joiners (U+200C, U+200D) and variation selectors stay: Persian, Hindi and emoji need them.
+"""
+
+_UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""Control characters and halves of surrogate pairs: damage, not text."""
+
+
+def clean(text: str) -> str:
+    """The text in normal form C, with plain line ends, without invisible characters."""
+    text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def damage(text: str) -> str | None:
+    """What makes a text impossible to store, in words; None if nothing does."""
+    found = _UNSTORABLE.search(text)
+    if found is None:
+        return None
+    code = ord(found.group())
+    kind = "half of a surrogate pair" if code >= 0xD800 else "a control character"  # noqa: PLR2004
+    return f"holds {kind} (U+{code:04X}) at character {found.start() + 1}; remove it"
+
+
+def mend(text: str) -> str:
+    """The cleaned text with whatever cannot be stored replaced: a question is never refused."""
+    return clean(_UNSTORABLE.sub("\ufffd", text))
+
+
+def shorten(text: str, length: int) -> str:
+    """At most `length` characters of the first line, cut between words."""
+    line = text.split("\n", 1)[0]
+    if len(line) <= length:
+        return line
+    head, _, _ = line[: length - 1].rpartition(" ")
+    return (head or line[: length - 1]) + "…"
