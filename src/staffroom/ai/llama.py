@@ -1,0 +1,141 @@
+"""A GGUF model run in this process by llama.cpp.
+
+The library's server engine is used for its sampling and batching alone. It cannot
+be kept from listening, so it listens on a Unix socket in a folder that only this
+account can enter, behind a key that nobody is told.
+"""
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+import threading
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+from staffroom import models
+from staffroom.ai.prompt import build_prompt
+from staffroom.errors import ModelCorrupt, WriterUnavailable
+from staffroom.types import Match
+
+CONTEXT_TOKENS: Final = 4_096
+ANSWER_TOKENS: Final = 320
+FIRST_PIECE_SECONDS: Final = 30.0
+NEXT_PIECE_SECONDS: Final = 15.0
+TOTAL_SECONDS: Final = 60.0
+CONCURRENT_ANSWERS: Final = 1
+
+_GGUF_MAGIC: Final = b"GGUF"
+
+
+class LlamaWriter:
+    """Writes with a local model, which is loaded at the first answer."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = f"llama:{Path(name).name}"
+        self._model = name
+        self._folder = folder
+        self._server: Any = None
+        self._socket_folder = ""
+        self._thread = ThreadPoolExecutor(CONCURRENT_ANSWERS, thread_name_prefix="llama")
+
+    async def stream(self, question: str, matches: Sequence[Match]) -> AsyncGenerator[str, None]:
+        """The model's words as they come, at most ANSWER_TOKENS, within TOTAL_SECONDS."""
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+        left = threading.Event()
+
+        def put(piece: str | Exception | None) -> None:
+            if not left.is_set():
+                loop.call_soon_threadsafe(pieces.put_nowait, piece)
+
+        request = {
+            "messages": build_prompt(question, matches),
+            "max_tokens": ANSWER_TOKENS,
+            "temperature": 0.0,
+            "stream": True,
+        }
+        self._thread.submit(self._run, request, put, left)
+        try:
+            async with asyncio.timeout(TOTAL_SECONDS), aclosing(_until_end(pieces)) as stream:
+                async for piece in stream:
+                    yield piece
+        except TimeoutError as error:
+            raise WriterUnavailable(
+                f"the model {self.name} was too slow. Choose a smaller one, or `extractive`, "
+                "in STAFFROOM_WRITER."
+            ) from error
+        finally:
+            left.set()
+
+    async def close(self) -> None:
+        """The model is unloaded, once an answer that is being written has stopped."""
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
+        self._server = None
+        if self._socket_folder:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+
+    def _run(self, request: dict[str, Any], put: Any, left: threading.Event) -> None:
+        def receive(chunk: dict[str, Any]) -> bool:
+            put(_piece(chunk))
+            return left.is_set()
+
+        try:
+            if not left.is_set():
+                self._load().handle_chat_completions(request, receive)
+            put(None)
+        except Exception as error:  # noqa: BLE001 - it is raised again where the answer is awaited
+            put(error)
+
+    def _load(self) -> Any:
+        if self._server is None:
+            import xllamacpp  # noqa: PLC0415 - 100 MB that only this writer needs
+
+            path = models.model_path(self._folder, self._model)
+            with path.open("rb") as file:
+                if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
+                    raise ModelCorrupt(f"{path} is not a GGUF model file. Name one that is.")
+            self._socket_folder = tempfile.mkdtemp(prefix="staffroom-")
+            parameters = xllamacpp.CommonParams()
+            parameters.model.path = str(path)
+            parameters.n_ctx = CONTEXT_TOKENS
+            parameters.n_parallel = CONCURRENT_ANSWERS
+            parameters.warmup = False
+            parameters.verbosity = -1
+            parameters.ui = False
+            parameters.hostnames = [f"{self._socket_folder}/llama"]
+            parameters.api_keys = [secrets.token_hex()]
+            try:
+                self._server = xllamacpp.Server(parameters)
+            except RuntimeError as error:
+                raise ModelCorrupt(
+                    f"the model file {path} cannot be loaded: {error} Fetch it again with "
+                    "`staffroom models fetch`, or name another in STAFFROOM_WRITER."
+                ) from error
+        return self._server
+
+
+async def _until_end(
+    pieces: "asyncio.Queue[str | Exception | None]",
+) -> AsyncGenerator[str, None]:
+    patience = FIRST_PIECE_SECONDS
+    while True:
+        async with asyncio.timeout(patience):
+            piece = await pieces.get()
+        if piece is None:
+            return
+        if isinstance(piece, Exception):
+            raise piece
+        if piece:
+            yield piece
+            patience = NEXT_PIECE_SECONDS
+
+
+def _piece(chunk: dict[str, Any]) -> str | Exception:
+    if "choices" not in chunk:
+        message = chunk.get("error", chunk)
+        return WriterUnavailable(f"the model stopped with an error: {message}")
+    return chunk["choices"][0]["delta"].get("content") or ""
