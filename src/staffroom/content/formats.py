@@ -1,0 +1,236 @@
+"""Files become rows, and scenarios files: JSON Lines, CSV and Excel.
+
+Reading is lazy, so that memory stays flat, and a bad row is a row with an error,
+never the end of the file.
+"""
+
+import csv
+import json
+import zipfile
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from staffroom.database.batch import Row
+from staffroom.errors import UnreadableFile
+from staffroom.scenario import ALIASES, unknown_fields
+
+SUFFIXES: Final = (".jsonl", ".ndjson", ".csv", ".tsv", ".xlsx")
+
+LIST_MARK: Final = " | "
+"""Parts the items of a list in a cell."""
+
+MAX_CELL: Final = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row of a file: its values, or the error that kept it from having any.
+
+    `position` is what of the file has been read, in bytes or rows.
+    """
+
+    number: int
+    position: int
+    values: Row = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFile:
+    """Rows that are about to be read. `total` is in the unit of their positions, 0 if unknown."""
+
+    name: str
+    rows: Generator[FileRow, None, None]
+    total: int
+    unit: Literal["bytes", "rows"]
+    ignored: Sequence[str] = ()
+
+
+def open_rows(path: Path) -> RowFile:
+    """The rows of an import file, by its suffix.
+
+    Raises: UnreadableFile if there is no such file, it is empty, of an unknown kind,
+        not what its name says, or has no column for the description.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UnreadableFile(f"{path} is of no known kind; write {', '.join(SUFFIXES)}.")
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            raise UnreadableFile(f"{path} is empty.")
+        if suffix == ".xlsx":
+            return _open_excel(path)
+        if suffix in {".csv", ".tsv"}:
+            return _open_csv(path, size)
+        return RowFile(path.name, _jsonl_rows(path), size, "bytes")
+    except FileNotFoundError as error:
+        raise UnreadableFile(f"there is no file {path}.") from error
+    except OSError as error:
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _jsonl_rows(path: Path) -> Generator[FileRow, None, None]:
+    position = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            position += len(line)
+            if line.strip():
+                yield _json_row(number, position, line)
+
+
+def _json_row(number: int, position: int, line: bytes) -> FileRow:
+    try:
+        values = json.loads(line.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 at byte {error.start + 1}; save the file as UTF-8"
+        return FileRow(number, position, error=reason)
+    except (ValueError, RecursionError) as error:
+        return FileRow(number, position, error=f"is not JSON: {error}")
+    if not isinstance(values, dict):
+        reason = f"is a JSON {type(values).__name__}, not an object"
+        return FileRow(number, position, error=reason)
+    return FileRow(number, position, values)
+
+
+def _open_csv(path: Path, size: int) -> RowFile:
+    file = path.open(encoding="utf-8-sig", errors="strict", newline="")
+    try:
+        header_line = file.readline()
+        if "\0" in header_line:
+            raise UnreadableFile(f"{path} is not a CSV file: it holds binary data.")
+        mark = max(",;\t|", key=header_line.count)
+        header = _header(path, next(csv.reader([header_line], delimiter=mark), []))
+    except UnicodeDecodeError as error:
+        file.close()
+        raise _not_utf8(path) from error
+    except BaseException:
+        file.close()
+        raise
+    return RowFile(path.name, _csv_rows(file, mark, header), size, "bytes", unknown_fields(header))
+
+
+def _csv_rows(file: IO[str], mark: str, header: Sequence[str]) -> Generator[FileRow, None, None]:
+    csv.field_size_limit(MAX_CELL)
+    with closing(file):
+        reader = csv.reader(file, delimiter=mark)
+        position, number = 0, 2
+        while True:
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except (csv.Error, UnicodeDecodeError) as error:
+                # What follows a broken row cannot be told from it.
+                yield FileRow(number, position, error=f"cannot be read: {error}")
+                return
+            position += sum(len(cell.encode(errors="replace")) + 1 for cell in cells)
+            if any(cell.strip() for cell in cells):
+                yield _cell_row(number, position, header, cells)
+            number = reader.line_num + 2
+
+
+def _open_excel(path: Path) -> RowFile:
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        raise UnreadableFile(f"{path} is not an Excel file (.xlsx): {error}.") from error
+    sheet = book.worksheets[0]
+    rows = sheet.iter_rows(values_only=True)
+    try:
+        header = _header(path, [str(cell or "") for cell in next(rows, ())])
+    except UnreadableFile:
+        book.close()
+        raise
+    return RowFile(
+        path.name,
+        _excel_rows(book, rows, header),
+        sheet.max_row or 0,
+        "rows",
+        unknown_fields(header),
+    )
+
+
+def _excel_rows(
+    book: openpyxl.Workbook, rows: Iterator[tuple[Any, ...]], header: Sequence[str]
+) -> Generator[FileRow, None, None]:
+    with closing(book):
+        for number, row in enumerate(rows, start=2):
+            cells = [str(cell) if isinstance(cell, int | float) else cell for cell in row]
+            if any(cell not in {None, ""} for cell in cells):
+                yield _cell_row(number, number, header, cells)
+
+
+def _header(path: Path, cells: Sequence[str]) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    if not any(cell.lower() in ALIASES["description"] for cell in header):
+        found = ", ".join(cell for cell in header if cell)[:200] or "none"
+        raise UnreadableFile(
+            f"{path} has no column for the description; its first row has: {found}. Name one "
+            f"column {' or '.join(ALIASES['description'])}."
+        )
+    repeated = {cell for cell in header if cell and header.count(cell) > 1}
+    if repeated:
+        raise UnreadableFile(f"{path} has the column {', '.join(sorted(repeated))} twice.")
+    return header
+
+
+def _cell_row(number: int, position: int, header: Sequence[str], cells: Sequence[Any]) -> FileRow:
+    extra = [cell for cell in cells[len(header) :] if cell not in {None, ""}]
+    if extra:
+        reason = (
+            f"has {len(cells)} cells under {len(header)} columns; put text that holds the "
+            "separator in quotation marks"
+        )
+        return FileRow(number, position, error=reason)
+    pairs = zip(header, cells, strict=False)
+    return FileRow(
+        number, position, {name: value for name, value in pairs if name and value not in {None, ""}}
+    )
+
+
+def _not_utf8(path: Path) -> UnreadableFile:
+    return UnreadableFile(f"{path} is not a text file in UTF-8. Save it as CSV UTF-8.")
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """The rows are in the file, in the form that its suffix names. Returns how many."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UnreadableFile(f"{path} is of no known kind; write {', '.join(SUFFIXES)}.")
+    if suffix == ".xlsx":
+        return _write_excel(path, rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if suffix in {".jsonl", ".ndjson"}:
+            return write_json_lines(file, rows)
+        writer = csv.writer(file, delimiter="\t" if suffix == ".tsv" else ",")
+        writer.writerow(ALIASES)
+        return sum(bool(writer.writerow(_cells(row))) for row in rows)
+
+
+def write_json_lines(file: IO[str], rows: Iterable[Mapping[str, Any]]) -> int:
+    """The rows are written one to a line. Returns how many."""
+    return sum(bool(file.write(json.dumps(row, ensure_ascii=False) + "\n")) for row in rows)
+
+
+def _write_excel(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet("scenarios")
+    sheet.append(list(ALIASES))
+    count = 0
+    for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
+        sheet.append(_cells(row))
+    book.save(path)
+    return count
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        LIST_MARK.join(row[name]) if isinstance(row[name], list) else row[name] for name in ALIASES
+    ]
