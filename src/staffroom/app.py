@@ -1,0 +1,78 @@
+"""The composition root: the one place that knows every concrete class."""
+
+import getpass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import cache
+
+from staffroom.ai import load_writer
+from staffroom.ai.llm_service import LLMService
+from staffroom.cache.vector_cache import VectorCache
+from staffroom.config import Settings, load_settings
+from staffroom.content.management import ContentManager
+from staffroom.database.connection import Database
+from staffroom.database.vector_ops import VectorOperations
+from staffroom.embedding.generator import EmbeddingGenerator
+from staffroom.types import ProgressListener
+
+
+class App:
+    """Everything that an installation consists of, wired together.
+
+    Making one touches nothing: models are loaded and the database is opened by
+    the first use that needs them.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(settings)
+        self.embedder = EmbeddingGenerator(settings)
+        self.cache = VectorCache(self.embedder, settings.cache_size)
+        self.author = _user()
+        self.vector_ops = VectorOperations(
+            self.database,
+            self.cache,
+            tenant_id=settings.tenant,
+            threshold=settings.similarity_threshold,
+            author=self.author,
+        )
+        self.writer = load_writer(settings.writer, settings.models)
+        self.llm_service = LLMService(self.writer, self.vector_ops)
+        self.content = ContentManager(self.vector_ops, batch_size=settings.batch_size)
+
+    async def prepare(self, progress: ProgressListener | None = None) -> None:
+        """The library is ready to be searched: begun if it is new, embedded by the model in use."""
+        if self.settings.starter_library:
+            await self.content.load_starter_library(progress)
+        await self.vector_ops.embed_missing(progress)
+
+    async def close(self) -> None:
+        """Models are unloaded, connections closed, and the embedded server left."""
+        await self.writer.close()
+        await self.embedder.close()
+        await self.database.close()
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings | None = None, progress: ProgressListener | None = None
+) -> AsyncIterator[App]:
+    """An installation that is ready, and closed afterwards."""
+    app = App(settings or load_settings())
+    try:
+        await app.prepare(progress)
+        yield app
+    finally:
+        await app.close()
+
+
+@cache
+def default_app() -> App:
+    """The installation that the environment describes, made once in a process."""
+    return App(load_settings())
+
+
+def _user() -> str:
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return "unknown"

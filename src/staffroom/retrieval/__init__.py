@@ -1,1 +1,0 @@
-"""From distances to relevance."""
