@@ -1,8 +1,8 @@
 """Is a sentence backed by the advice it was written from? Pure.
 
-A sentence counts as backed when nearly all of its words stand in one step of one
-scenario, with the same numbers and the same negations. That lets a model select,
-shorten and join, and stops it from adding.
+A sentence counts as backed when nearly all of its words stand in one sentence of one
+scenario, with the same numbers, and both say "not" or neither does. That lets a model
+select and shorten, and stops it from adding and from turning advice into its opposite.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from staffroom.ai.sentences import split_sentences
 from staffroom.types import Match, Sentence
 
 MINIMUM_SUPPORT: Final = 0.8
@@ -31,29 +32,30 @@ _EMPTY_WORDS: Final = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A step of a scenario's advice, and its words."""
+    """A sentence of a scenario's advice: its words, and whether it says "not"."""
 
     match: Match
     words: frozenset[str]
+    negative: bool
 
 
 def evidence(matches: Sequence[Match]) -> list[Evidence]:
-    """Every step of the matches' advice that a sentence may rest on."""
+    """Every sentence of the matches' advice that an answer may rest on."""
     return [
-        Evidence(match, frozenset(_words(step)))
+        Evidence(match, frozenset(words), _is_negative(words))
         for match in matches
-        for step in match.scenario.content.advice.splitlines()
-        if step.strip()
+        for text in split_sentences(match.scenario.content.advice)
+        if (words := _words(text))
     ]
 
 
-def checked(text: str, steps: Sequence[Evidence]) -> Sentence | None:
-    """The sentence with its citation and support, or None if no step backs it."""
+def checked(text: str, advice: Sequence[Evidence]) -> Sentence | None:
+    """The sentence with its citation and support, or None if nothing backs it."""
     words = _words(text)
     if len(words) < MINIMUM_WORDS:
         return None
     support, best = max(
-        ((_support(words, step.words), step) for step in steps),
+        ((_support(words, sentence), sentence) for sentence in advice),
         key=lambda pair: pair[0],
         default=(0.0, None),
     )
@@ -62,15 +64,17 @@ def checked(text: str, steps: Sequence[Evidence]) -> Sentence | None:
     return Sentence(text, (best.match.scenario.id,), round(support, 3))
 
 
-def _support(words: Sequence[str], step: frozenset[str]) -> float:
+def _support(words: Sequence[str], sentence: Evidence) -> float:
     telling = [word for word in words if word not in _EMPTY_WORDS] or list(words)
-    if any(word not in step for word in telling if word[0].isdigit() or _is_negation(word)):
+    if _is_negative(words) != sentence.negative:
         return 0.0
-    return sum(word in step for word in telling) / len(telling)
+    if any(word[0].isdigit() and word not in sentence.words for word in telling):
+        return 0.0
+    return sum(word in sentence.words for word in telling) / len(telling)
 
 
-def _is_negation(word: str) -> bool:
-    return word in _NEGATIONS or word.endswith(("n't", "n’t"))
+def _is_negative(words: Sequence[str]) -> bool:
+    return any(word in _NEGATIONS or word.endswith(("n't", "n’t")) for word in words)
 
 
 def _words(text: str) -> list[str]:

@@ -77,11 +77,11 @@ async def _backed(
 
     A writer that fails ends here, with what it had finished: no half sentence leaves.
     """
-    steps = evidence(matches)
+    advice = evidence(matches)
     try:
         async with aclosing(_sentences(writer, query, matches)) as texts:
             async for text in texts:
-                sentence = checked(text, steps)
+                sentence = checked(text, advice)
                 if sentence and all(sentence.text != said.text for said in sentences):
                     sentences.append(sentence)
                     yield sentence

@@ -1,6 +1,6 @@
 """`models`: which model files there are, and whether they are here and whole."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -22,7 +22,7 @@ NamesArgument = Annotated[
 def list_(json: Annotated[bool, JsonOption] = False) -> None:
     """Show the models that can be fetched by name, and which are here."""
     folder = load_settings().models
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "name": model.name,
             "kind": model.kind,

@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 from pgvector.psycopg import register_vector_async
 from psycopg import AsyncConnection
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -23,6 +23,7 @@ from staffroom.config import Settings
 from staffroom.database.embedded import EmbeddedServer
 from staffroom.database.isolation import prove_isolation
 from staffroom.database.migrate import migrate, schema_version
+from staffroom.database.rows import register_packed_vectors
 from staffroom.database.statements import statement
 from staffroom.errors import ConfigError, DatabaseUnavailable
 
@@ -154,6 +155,8 @@ class Database:
                 await migrate(owner)
                 if self._server is not None:
                     await owner.execute("ALTER ROLE staffroom_app LOGIN")
+            async with await _connect(await self._app_conninfo()) as application:
+                await prove_isolation(application)
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             await self._app_conninfo(),
             connection_class=AsyncConnection[DictRow],
@@ -168,8 +171,6 @@ class Database:
         )
         with _translated():
             await pool.open(wait=True, timeout=WAIT_SECONDS)
-            async with pool.connection() as connection:
-                await prove_isolation(connection)
         return pool
 
     async def _connect_owner(self) -> Connection:
@@ -180,9 +181,7 @@ class Database:
             url = settings.database_owner_url or settings.database_url
             assert url is not None
             conninfo = url.get_secret_value()
-        return await AsyncConnection.connect(
-            conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, row_factory=dict_row
-        )
+        return await _connect(conninfo)
 
     async def _app_conninfo(self) -> str:
         if self._server is not None:
@@ -200,8 +199,22 @@ class Database:
             raise
 
 
+async def _connect(conninfo: str) -> Connection:
+    try:
+        conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(
+            "STAFFROOM_DATABASE_URL is no address of a database; write it as "
+            "postgresql://user:password@host:5432/name."
+        ) from error
+    return await AsyncConnection.connect(
+        conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, row_factory=dict_row
+    )
+
+
 async def _configure(connection: Connection) -> None:
     await register_vector_async(connection)
+    await register_packed_vectors(connection)
     await connection.commit()
 
 

@@ -112,37 +112,59 @@ LEFT JOIN staffroom.{vectors} AS v
     ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
 WHERE s.tenant_id = %(tenant_id)s AND s.source_id = ANY(%(source_ids)s);
 
--- name: copy_scenarios
--- New heads, in binary.
-COPY staffroom.scenarios (
+-- name: add_scenarios
+-- New heads, all in one statement. (COPY is refused where row-level security holds.)
+INSERT INTO staffroom.scenarios (
     tenant_id, scenario_id, source_id, revision, content_sha256, status, category,
     grade_bands, subjects, setting, tags, language, review_by
-) FROM STDIN WITH (FORMAT BINARY);
+)
+SELECT %(tenant_id)s, r.scenario_id, r.source_id, r.revision, decode(r.content_sha256, 'hex'),
+    r.status, r.category, r.grade_bands, r.subjects, r.setting, r.tags, r.language, r.review_by
+FROM json_to_recordset(%(rows)s) AS r (
+    scenario_id uuid, source_id text, revision integer, content_sha256 text, status text,
+    category text, grade_bands text[], subjects text[], setting text, tags text[],
+    language text, review_by date
+);
 
--- name: copy_revisions
+-- name: update_scenarios
+-- Heads follow their newest revision.
+UPDATE staffroom.scenarios AS s
+SET revision = r.revision, content_sha256 = decode(r.content_sha256, 'hex'), status = r.status,
+    category = r.category, grade_bands = r.grade_bands, subjects = r.subjects,
+    setting = r.setting, tags = r.tags, language = r.language, review_by = r.review_by,
+    updated_at = now()
+FROM json_to_recordset(%(rows)s) AS r (
+    scenario_id uuid, revision integer, content_sha256 text, status text,
+    category text, grade_bands text[], subjects text[], setting text, tags text[],
+    language text, review_by date
+)
+WHERE s.tenant_id = %(tenant_id)s AND s.scenario_id = r.scenario_id;
+
+-- name: add_revisions
 -- Revisions are only ever added.
-COPY staffroom.scenario_revisions (
+INSERT INTO staffroom.scenario_revisions (
     tenant_id, scenario_id, revision, name, description, expected_response,
     example_questions, metadata, author, reason
-) FROM STDIN WITH (FORMAT BINARY);
-
--- name: copy_vectors
--- A whole batch of vectors, packed in one piece.
-COPY staffroom.{vectors} (tenant_id, scenario_id, revision, embedding) FROM STDIN WITH (FORMAT BINARY);
-
--- name: update_scenario
--- The head follows its newest revision.
-UPDATE staffroom.scenarios
-SET revision = %(revision)s, content_sha256 = %(content_sha256)s, status = %(status)s,
-    category = %(category)s, grade_bands = %(grade_bands)s, subjects = %(subjects)s,
-    setting = %(setting)s, tags = %(tags)s, language = %(language)s, review_by = %(review_by)s,
-    updated_at = now()
-WHERE tenant_id = %(tenant_id)s AND scenario_id = %(scenario_id)s;
+)
+SELECT %(tenant_id)s, r.scenario_id, r.revision, r.name, r.description, r.expected_response,
+    r.example_questions, r.metadata, %(author)s, %(reason)s
+FROM json_to_recordset(%(rows)s) AS r (
+    scenario_id uuid, revision integer, name text, description text, expected_response text,
+    example_questions text[], metadata jsonb
+);
 
 -- name: delete_vectors
 -- The old vectors of scenarios that are about to get new ones.
 DELETE FROM staffroom.{vectors}
 WHERE tenant_id = %(tenant_id)s AND scenario_id = ANY(%(scenario_ids)s);
+
+-- name: add_vectors
+-- A batch of vectors, packed as one binary array.
+INSERT INTO staffroom.{vectors} (tenant_id, scenario_id, revision, embedding)
+SELECT %(tenant_id)s, r.scenario_id, r.revision, r.embedding
+FROM unnest(
+    %(scenario_ids)s::uuid[], %(revisions)s::integer[], %(embeddings)s::halfvec[]
+) AS r (scenario_id, revision, embedding);
 
 -- name: get_scenario
 -- One scenario as it is now.

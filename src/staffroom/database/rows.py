@@ -1,29 +1,34 @@
 """Rows of the database become values, and values rows."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
-from psycopg.types.json import Jsonb
+from psycopg import AsyncConnection
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
+from psycopg.types import TypeInfo
 
-from staffroom.errors import InputError
-from staffroom.scenario import metadata_from, metadata_row
+from staffroom.errors import ConfigError, InputError
+from staffroom.scenario import content_sha256, metadata_from, metadata_row, source_key
 from staffroom.types import Filters, Match, Scenario, ScenarioContent, Vectors
 
 NORM_TOLERANCE: Final = 1e-3
 
-SCENARIO_TYPES: Final = (
-    "uuid", "uuid", "text", "int4", "bytea", "text", "text",
-    "text[]", "text[]", "text", "text[]", "text", "date",
-)  # fmt: skip
-"""Types of the columns of `copy_scenarios`."""
-
-REVISION_TYPES: Final = (
-    "uuid", "uuid", "int4", "text", "text", "text", "text[]", "jsonb", "text", "text",
-)  # fmt: skip
-"""Types of the columns of `copy_revisions`."""
+HEAD_COLUMNS: Final = (
+    "status",
+    "category",
+    "grade_bands",
+    "subjects",
+    "setting",
+    "tags",
+    "language",
+    "review_by",
+)
+"""What of the metadata a head repeats, to be filtered by."""
 
 
 def scenario_from_row(row: Mapping[str, Any]) -> Scenario:
@@ -54,30 +59,29 @@ def match_from_row(row: Mapping[str, Any]) -> Match:
     return Match(scenario_from_row(row), min(max(float(row["similarity"]), 0.0), 1.0))
 
 
-def head_columns(content: ScenarioContent) -> dict[str, Any]:
-    """What of a scenario its head holds to be filtered by."""
-    metadata = content.metadata
+def head_row(scenario_id: UUID, revision: int, content: ScenarioContent) -> dict[str, Any]:
+    """A head as `add_scenarios` and `update_scenarios` read it: what is filtered by."""
+    metadata = metadata_row(content.metadata)
     return {
-        "status": metadata.status,
-        "category": metadata.category,
-        "grade_bands": list(metadata.grade_bands),
-        "subjects": list(metadata.subjects),
-        "setting": metadata.setting,
-        "tags": list(metadata.tags),
-        "language": metadata.language,
-        "review_by": metadata.review_by,
+        "scenario_id": str(scenario_id),
+        "revision": revision,
+        "source_id": source_key(content),
+        "content_sha256": content_sha256(content).hex(),
+        **{name: metadata[name] for name in HEAD_COLUMNS},
     }
 
 
-def revision_columns(content: ScenarioContent) -> tuple[Any, ...]:
-    """What of a scenario its revision holds, as `copy_revisions` orders it after the key."""
-    return (
-        content.name,
-        content.description,
-        content.expected_response,
-        list(content.example_questions),
-        Jsonb(metadata_row(content.metadata)),
-    )
+def revision_row(scenario_id: UUID, revision: int, content: ScenarioContent) -> dict[str, Any]:
+    """A revision as `add_revisions` reads it: the complete scenario."""
+    return {
+        "scenario_id": str(scenario_id),
+        "revision": revision,
+        "name": content.name,
+        "description": content.description,
+        "expected_response": content.expected_response,
+        "example_questions": content.example_questions,
+        "metadata": metadata_row(content.metadata),
+    }
 
 
 def filter_parameters(tenant_id: UUID, filters: Filters) -> dict[str, Any]:
@@ -116,31 +120,44 @@ def check_vectors(vectors: Vectors, rows: int, dimensions: int) -> Vectors:
     return array
 
 
-def packed_vectors(
-    tenant_id: UUID, scenario_ids: Sequence[UUID], revisions: Sequence[int], vectors: Vectors
-) -> bytes:
-    """The whole payload of `copy_vectors`, packed at once.
+@dataclass(frozen=True, slots=True)
+class PackedVectors:
+    """A batch of vectors as one parameter of the type halfvec[]."""
 
-    Source: PostgreSQL's binary COPY format; pgvector's `halfvec_recv` (int16 dimensions,
-        int16 unused, then big-endian float16).
+    vectors: Vectors
+
+
+async def register_packed_vectors(connection: AsyncConnection[Any]) -> None:
+    """The connection takes PackedVectors as parameters."""
+    info = await TypeInfo.fetch(connection, "halfvec")
+    if info is None:
+        raise ConfigError("the database lacks the type halfvec. Run `staffroom db migrate`.")
+    element_oid, array_oid = info.oid, info.array_oid
+
+    class PackedVectorsDumper(Dumper):
+        oid = array_oid
+        format = Format.BINARY
+
+        def dump(self, obj: PackedVectors) -> bytes:
+            return pack_vectors(obj.vectors, element_oid)
+
+    connection.adapters.register_dumper(PackedVectors, PackedVectorsDumper)
+
+
+def pack_vectors(vectors: Vectors, element_oid: int) -> bytes:
+    """The vectors in PostgreSQL's binary array format, converted all at once.
+
+    Source: array_recv (dimensions, nulls, element type, length, lower bound, then
+        length-prefixed elements); pgvector's halfvec_recv (int16 dimensions, int16 unused,
+        then big-endian float16).
     """
-    dimensions = vectors.shape[1]
-    record = np.dtype([
-        ("fields", ">i2"),
-        ("tenant_size", ">i4"), ("tenant", "V16"),
-        ("scenario_size", ">i4"), ("scenario", "V16"),
-        ("revision_size", ">i4"), ("revision", ">i4"),
-        ("vector_size", ">i4"), ("dimensions", ">i2"), ("unused", ">i2"),
-        ("vector", ">f2", (dimensions,)),
+    count, dimensions = vectors.shape
+    element = np.dtype([
+        ("size", ">i4"), ("dimensions", ">i2"), ("unused", ">i2"),
+        ("values", ">f2", (dimensions,)),
     ])  # fmt: skip
-    rows = np.zeros(len(scenario_ids), record)
-    rows["fields"] = 4
-    rows["tenant_size"] = rows["scenario_size"] = 16
-    rows["tenant"] = np.void(tenant_id.bytes)
-    rows["scenario"] = [np.void(scenario_id.bytes) for scenario_id in scenario_ids]
-    rows["revision_size"] = 4
-    rows["revision"] = revisions
-    rows["vector_size"] = 4 + 2 * dimensions
-    rows["dimensions"] = dimensions
-    rows["vector"] = vectors
-    return b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0) + rows.tobytes() + struct.pack(">h", -1)
+    elements = np.zeros(count, element)
+    elements["size"] = element.itemsize - 4
+    elements["dimensions"] = dimensions
+    elements["values"] = vectors
+    return struct.pack(">iiiii", 1, 0, element_oid, count, 1) + elements.tobytes()

@@ -30,7 +30,10 @@ MAX_REMEMBERED: Final = 1_000
 class Searcher:
     """Finds the nearest scenarios of one generation."""
 
-    def __init__(self, database: Database, generation: Generation) -> None:
+    def __init__(
+        self, database: Database, generation: Generation, exact_limit: int = EXACT_LIMIT
+    ) -> None:
+        self._exact_limit = exact_limit
         self._database = database
         self._generation = generation
         self._small: dict[tuple[UUID, Filters], tuple[float, bool]] = {}
@@ -61,10 +64,10 @@ class Searcher:
         if now < expires:
             return small
         cursor = await connection.execute(
-            statement("scope_size"), {**parameters, "at_most": EXACT_LIMIT + 1}
+            statement("scope_size"), {**parameters, "at_most": self._exact_limit + 1}
         )
         row = await cursor.fetchone()
-        small = row is None or row["size"] <= EXACT_LIMIT
+        small = row is None or row["size"] <= self._exact_limit
         if len(self._small) >= MAX_REMEMBERED:
             self._small.clear()
         self._small[scope] = (now + SIZE_SECONDS, small)

@@ -10,18 +10,12 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from psycopg.types.json import Jsonb
+from psycopg.types.json import Json, Jsonb
 from uuid_utils.compat import uuid7
 
 from staffroom.database.connection import Connection
 from staffroom.database.generations import Generation
-from staffroom.database.rows import (
-    REVISION_TYPES,
-    SCENARIO_TYPES,
-    head_columns,
-    packed_vectors,
-    revision_columns,
-)
+from staffroom.database.rows import PackedVectors, head_row, revision_row
 from staffroom.database.statements import statement
 from staffroom.scenario import content_sha256, source_key
 from staffroom.types import ScenarioContent, Vector
@@ -73,6 +67,14 @@ class Write:
     def changed(self) -> bool:
         return self.known is None or self.revision > self.known.revision
 
+    @property
+    def lacks_vector(self) -> bool:
+        return self.changed or not (self.known and self.known.has_vector)
+
+    @property
+    def head(self) -> dict[str, Any]:
+        return head_row(self.scenario_id, self.revision, self.item.content)
+
 
 async def known_scenarios(
     connection: Connection, tenant_id: UUID, generation: Generation, keys: Sequence[str]
@@ -108,9 +110,11 @@ async def write_scenarios(
     known = await known_scenarios(connection, tenant_id, generation, keys)
     writes = [_plan(item, known.get(key)) for item, key in zip(items, keys, strict=True)]
     changed = [write for write in writes if write.changed]
-    await _write_heads(connection, tenant_id, changed)
-    await _copy_revisions(connection, tenant_id, changed, author, reason)
-    await _write_vectors(connection, tenant_id, generation, writes)
+    lacking = [write for write in writes if write.lacks_vector]
+    if changed:
+        await _write_content(connection, tenant_id, changed, author, reason)
+    if lacking:
+        await _write_vectors(connection, tenant_id, generation, lacking)
     if changed:
         await connection.execute(
             statement("add_audit"),
@@ -133,67 +137,32 @@ def _plan(item: Item, known: Known | None) -> Write:
     return Write(item, known.scenario_id, revision, known)
 
 
-async def _write_heads(connection: Connection, tenant_id: UUID, writes: Sequence[Write]) -> None:
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(statement("copy_scenarios")) as copy,
-    ):
-        copy.set_types(SCENARIO_TYPES)
-        for write in writes:
-            if write.known is None:
-                await copy.write_row(_head_row(tenant_id, write))
-    edits = [_head_values(tenant_id, write) for write in writes if write.known is not None]
-    if edits:
-        async with connection.cursor() as cursor:
-            await cursor.executemany(statement("update_scenario"), edits)
-
-
-def _head_row(tenant_id: UUID, write: Write) -> tuple[Any, ...]:
-    content = write.item.content
-    key = (tenant_id, write.scenario_id, source_key(content), write.revision)
-    return (*key, content_sha256(content), *head_columns(content).values())
-
-
-def _head_values(tenant_id: UUID, write: Write) -> dict[str, Any]:
-    return {
-        "tenant_id": tenant_id,
-        "scenario_id": write.scenario_id,
-        "revision": write.revision,
-        "content_sha256": content_sha256(write.item.content),
-        **head_columns(write.item.content),
-    }
-
-
-async def _copy_revisions(
+async def _write_content(
     connection: Connection, tenant_id: UUID, writes: Sequence[Write], author: str, reason: str
 ) -> None:
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(statement("copy_revisions")) as copy,
-    ):
-        copy.set_types(REVISION_TYPES)
-        for write in writes:
-            key = (tenant_id, write.scenario_id, write.revision)
-            await copy.write_row((*key, *revision_columns(write.item.content), author, reason))
+    new = [write.head for write in writes if write.known is None]
+    edited = [write.head for write in writes if write.known is not None]
+    for name, rows in (("add_scenarios", new), ("update_scenarios", edited)):
+        if rows:
+            await connection.execute(statement(name), {"tenant_id": tenant_id, "rows": Json(rows)})
+    revisions = [
+        revision_row(write.scenario_id, write.revision, write.item.content) for write in writes
+    ]
+    await connection.execute(
+        statement("add_revisions"),
+        {"tenant_id": tenant_id, "rows": Json(revisions), "author": author, "reason": reason},
+    )
 
 
 async def _write_vectors(
     connection: Connection, tenant_id: UUID, generation: Generation, writes: Sequence[Write]
 ) -> None:
-    due = [
-        write for write in writes if write.changed or not (write.known and write.known.has_vector)
-    ]
-    if not due:
-        return
-    ids = [write.scenario_id for write in due]
-    await connection.execute(
-        statement("delete_vectors", generation.vectors_table),
-        {"tenant_id": tenant_id, "scenario_ids": ids},
-    )
-    vectors = np.stack([write.item.vector for write in due])
-    payload = packed_vectors(tenant_id, ids, [write.revision for write in due], vectors)
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(statement("copy_vectors", generation.vectors_table)) as copy,
-    ):
-        await copy.write(payload)
+    ids = [write.scenario_id for write in writes]
+    key = {"tenant_id": tenant_id, "scenario_ids": ids}
+    if any(write.known for write in writes):
+        await connection.execute(statement("delete_vectors", generation.vectors_table), key)
+    vectors = {
+        "revisions": [write.revision for write in writes],
+        "embeddings": PackedVectors(np.stack([write.item.vector for write in writes])),
+    }
+    await connection.execute(statement("add_vectors", generation.vectors_table), key | vectors)

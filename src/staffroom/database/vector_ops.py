@@ -12,8 +12,8 @@ from uuid_utils.compat import uuid7
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
 from staffroom.database.batch import NumberedContent, Row, RowReader, report
 from staffroom.database.connection import Database
-from staffroom.database.generations import Generation, open_generation
 from staffroom.database.interactions import Interaction, add_interaction, find_interaction
+from staffroom.database.library import Library
 from staffroom.database.rows import (
     check_vectors,
     content_from_row,
@@ -22,7 +22,6 @@ from staffroom.database.rows import (
 )
 from staffroom.database.search import Searcher
 from staffroom.database.statements import statement
-from staffroom.database.store import Item, Known, Stored, known_scenarios, write_scenarios
 from staffroom.errors import (
     InputError,
     InvalidScenario,
@@ -31,7 +30,7 @@ from staffroom.errors import (
     UnavailableError,
 )
 from staffroom.monitoring.error_tracking import track_vector_operation
-from staffroom.scenario import embedded_text, row_from, scenario_from, source_key
+from staffroom.scenario import row_from, scenario_from
 from staffroom.text import MAX_QUESTION, mend
 from staffroom.types import (
     Answer,
@@ -39,7 +38,6 @@ from staffroom.types import (
     Filters,
     ImportReport,
     Match,
-    Progress,
     ProgressListener,
     RowError,
     Scenario,
@@ -74,7 +72,7 @@ class VectorOperations:
         self._tenant_id = tenant_id
         self._threshold = threshold
         self._author = author
-        self._generation: Generation | None = None
+        self._library = Library(database, embedder, tenant_id, author)
         self._searcher: Searcher | None = None
 
     def for_tenant(self, tenant_id: UUID) -> "VectorOperations":
@@ -99,7 +97,7 @@ class VectorOperations:
             {"name": name, "description": description, "expected_response": expected_response}
             | fields
         )
-        stored = await self._store([content], None, reason="")
+        stored = await self._library.store([content])
         return stored[0].scenario_id
 
     async def batch_process(self, batch: Sequence[Row]) -> ImportReport:
@@ -120,41 +118,16 @@ class VectorOperations:
             embeddings = check_vectors(embeddings, len(content), self._embedder.dimensions)
         valid, errors = RowReader().read(enumerate(content, start=1))
         ready = None if embeddings is None else embeddings[[row.row - 1 for row in valid]]
-        stored, refused = await self.store_numbered(valid, ready)
+        stored, refused = await self._library.store_numbered(valid, ready)
         return report(len(content), stored, sorted(errors + refused, key=lambda e: e["row"]))
 
-    async def store_numbered(
-        self, rows: Sequence[NumberedContent], embeddings: Vectors | None = None
-    ) -> tuple[int, list[RowError]]:
-        """The rows are stored. Returns how many changed the library, and those that were refused.
-
-        What the database refuses is one row: the batch is halved until that row stands alone.
-        """
-        if not rows:
-            return 0, []
-        try:
-            stored = await self._store([row.content for row in rows], embeddings, reason="")
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            if len(rows) == 1:
-                reason = str(error).strip().splitlines()[0]
-                return 0, [RowError(row=rows[0].row, field="", reason=reason)]
-            total = 0
-            errors: list[RowError] = []
-            for half in (slice(len(rows) // 2), slice(len(rows) // 2, None)):
-                ready = None if embeddings is None else embeddings[half]
-                stored_half, refused = await self.store_numbered(rows[half], ready)
-                total, errors = total + stored_half, errors + refused
-            return total, errors
-        return sum(result.changed for result in stored), []
+    async def store_numbered(self, rows: Sequence[NumberedContent]) -> tuple[int, list[RowError]]:
+        """The rows are stored. Returns how many changed the library, and those refused."""
+        return await self._library.store_numbered(rows)
 
     async def preview(self, rows: Sequence[NumberedContent]) -> int:
         """How many of the rows would change the library."""
-        generation = await self._open_generation()
-        known = await self._known(generation, [row.content for row in rows])
-        return sum(
-            not (entry := known.get(source_key(row.content))) or not entry.holds(row.content)
-            for row in rows
-        )
+        return await self._library.preview(rows)
 
     async def update_scenario(
         self, scenario_id: UUID, changes: Mapping[str, Any], *, reason: str = ""
@@ -167,7 +140,7 @@ class VectorOperations:
         content = scenario_from({**row_from(scenario.content), **changes})
         if content.source_id != scenario.content.source_id:
             raise InvalidScenario("id", "of a stored scenario cannot be changed; add a new one")
-        await self._store([content], None, reason=reason)
+        await self._library.store([content], reason=reason)
         return await self.get_scenario(scenario_id)
 
     async def delete_scenario(self, scenario_id: UUID) -> None:
@@ -274,7 +247,7 @@ class VectorOperations:
         Returns the interaction's id.
         """
         embedding = check_vectors(query_embedding[np.newaxis], 1, self._embedder.dimensions)[0]
-        generation = await self._open_generation()
+        generation = await self._library.generation()
         async with self._database.transaction(self._tenant_id) as connection:
             return await add_interaction(
                 connection,
@@ -315,21 +288,7 @@ class VectorOperations:
 
         Needed after a change of model; a stop in the middle loses nothing.
         """
-        generation = await self._open_generation()
-        done = 0
-        while True:
-            async with self._database.read(self._tenant_id) as connection:
-                cursor = await connection.execute(
-                    statement("scenarios_without_vector", generation.vectors_table),
-                    {"tenant_id": self._tenant_id, "limit": FILL_BATCH},
-                )
-                contents = [content_from_row(row) for row in await cursor.fetchall()]
-            if not contents:
-                return done
-            await self._store(contents, None, reason="")
-            done += len(contents)
-            if progress:
-                progress(Progress("Embedding the library for a new model", done, None, "rows"))
+        return await self._library.embed_missing(progress)
 
     async def _embedding(self, query: str | Vector) -> Vector:
         if isinstance(query, str):
@@ -339,71 +298,10 @@ class VectorOperations:
         vector: Vector = vectors[0]
         return vector
 
-    async def _open_generation(self) -> Generation:
-        if self._generation is None:
-            await self._database.ensure_tenant(self._tenant_id)
-            self._generation = await open_generation(
-                self._database,
-                self._tenant_id,
-                self._embedder.model,
-                self._embedder.dimensions,
-            )
-        return self._generation
-
     async def _open_searcher(self) -> Searcher:
         if self._searcher is None:
-            self._searcher = Searcher(self._database, await self._open_generation())
+            self._searcher = Searcher(self._database, await self._library.generation())
         return self._searcher
-
-    async def _store(
-        self, contents: Sequence[ScenarioContent], embeddings: Vectors | None, *, reason: str
-    ) -> list[Stored]:
-        """The one way into the library. Contents must have different keys."""
-        generation = await self._open_generation()
-        if embeddings is None:
-            return await self._store_changed(generation, contents, reason)
-        items = list(map(Item, contents, embeddings))
-        return await self._write(generation, items, reason)
-
-    async def _store_changed(
-        self, generation: Generation, contents: Sequence[ScenarioContent], reason: str
-    ) -> list[Stored]:
-        keys = [source_key(content) for content in contents]
-        known = await self._known(generation, contents)
-        due = [
-            content
-            for content, key in zip(contents, keys, strict=True)
-            if not (key in known and known[key].has_vector and known[key].holds(content))
-        ]
-        vectors = await self._embedder.embed([embedded_text(content) for content in due], "passage")
-        written = await self._write(generation, list(map(Item, due, vectors)), reason)
-        results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
-        results |= {
-            source_key(content): result for content, result in zip(due, written, strict=True)
-        }
-        return [results[key] for key in keys]
-
-    async def _known(
-        self, generation: Generation, contents: Sequence[ScenarioContent]
-    ) -> dict[str, Known]:
-        keys = [source_key(content) for content in contents]
-        async with self._database.read(self._tenant_id) as connection:
-            return await known_scenarios(connection, self._tenant_id, generation, keys)
-
-    async def _write(
-        self, generation: Generation, items: Sequence[Item], reason: str
-    ) -> list[Stored]:
-        if not items:
-            return []
-        async with self._database.transaction(self._tenant_id) as connection:
-            return await write_scenarios(
-                connection,
-                self._tenant_id,
-                generation,
-                items,
-                author=self._author,
-                reason=reason,
-            )
 
 
 def clean_question(question: str) -> str:

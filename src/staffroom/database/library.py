@@ -1,0 +1,157 @@
+"""The one way into a tenant's library: embed what changed, then write it with its vectors."""
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import psycopg
+
+from staffroom.database.batch import NumberedContent
+from staffroom.database.connection import Database
+from staffroom.database.generations import Generation, open_generation
+from staffroom.database.rows import content_from_row
+from staffroom.database.statements import statement
+from staffroom.database.store import Item, Known, Stored, known_scenarios, write_scenarios
+from staffroom.scenario import embedded_text, source_key
+from staffroom.types import (
+    Embedder,
+    Progress,
+    ProgressListener,
+    RowError,
+    ScenarioContent,
+    Vectors,
+)
+
+FILL_BATCH: Final = 256
+
+
+class Library:
+    """Scenarios and their vectors, of one tenant and one embedding model."""
+
+    def __init__(
+        self, database: Database, embedder: Embedder, tenant_id: UUID, author: str
+    ) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._tenant_id = tenant_id
+        self._author = author
+        self._generation: Generation | None = None
+
+    async def generation(self) -> Generation:
+        if self._generation is None:
+            await self._database.ensure_tenant(self._tenant_id)
+            self._generation = await open_generation(
+                self._database,
+                self._tenant_id,
+                self._embedder.model,
+                self._embedder.dimensions,
+            )
+        return self._generation
+
+    async def store(
+        self,
+        contents: Sequence[ScenarioContent],
+        embeddings: Vectors | None = None,
+        *,
+        reason: str = "",
+    ) -> list[Stored]:
+        """All contents are in the library, in their order. Their keys must differ."""
+        generation = await self.generation()
+        if embeddings is None:
+            return await self._store_changed(generation, contents, reason)
+        items = list(map(Item, contents, embeddings))
+        return await self._write(generation, items, reason)
+
+    async def store_numbered(
+        self, rows: Sequence[NumberedContent], embeddings: Vectors | None = None
+    ) -> tuple[int, list[RowError]]:
+        """The rows are stored. Returns how many changed the library, and those that were refused.
+
+        What the database refuses is one row: the batch is halved until that row stands alone.
+        """
+        if not rows:
+            return 0, []
+        try:
+            stored = await self.store([row.content for row in rows], embeddings)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            if len(rows) == 1:
+                reason = str(error).strip().splitlines()[0]
+                return 0, [RowError(row=rows[0].row, field="", reason=reason)]
+            total = 0
+            errors: list[RowError] = []
+            for half in (slice(len(rows) // 2), slice(len(rows) // 2, None)):
+                ready = None if embeddings is None else embeddings[half]
+                stored_half, refused = await self.store_numbered(rows[half], ready)
+                total, errors = total + stored_half, errors + refused
+            return total, errors
+        return sum(result.changed for result in stored), []
+
+    async def preview(self, rows: Sequence[NumberedContent]) -> int:
+        """How many of the rows would change the library."""
+        generation = await self.generation()
+        known = await self._known(generation, [row.content for row in rows])
+        return sum(
+            not (entry := known.get(source_key(row.content))) or not entry.holds(row.content)
+            for row in rows
+        )
+
+    async def embed_missing(self, progress: ProgressListener | None = None) -> int:
+        """Every scenario has a vector of the model in use. Returns how many were made now.
+
+        Needed after a change of model; a stop in the middle loses nothing.
+        """
+        generation = await self.generation()
+        done = 0
+        while True:
+            async with self._database.read(self._tenant_id) as connection:
+                cursor = await connection.execute(
+                    statement("scenarios_without_vector", generation.vectors_table),
+                    {"tenant_id": self._tenant_id, "limit": FILL_BATCH},
+                )
+                contents = [content_from_row(row) for row in await cursor.fetchall()]
+            if not contents:
+                return done
+            await self.store(contents)
+            done += len(contents)
+            if progress:
+                progress(Progress("Embedding the library for a new model", done, None, "rows"))
+
+    async def _store_changed(
+        self, generation: Generation, contents: Sequence[ScenarioContent], reason: str
+    ) -> list[Stored]:
+        keys = [source_key(content) for content in contents]
+        known = await self._known(generation, contents)
+        due = [
+            content
+            for content, key in zip(contents, keys, strict=True)
+            if not (key in known and known[key].has_vector and known[key].holds(content))
+        ]
+        vectors = await self._embedder.embed([embedded_text(content) for content in due], "passage")
+        written = await self._write(generation, list(map(Item, due, vectors)), reason)
+        results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
+        results |= {
+            source_key(content): result for content, result in zip(due, written, strict=True)
+        }
+        return [results[key] for key in keys]
+
+    async def _known(
+        self, generation: Generation, contents: Sequence[ScenarioContent]
+    ) -> dict[str, Known]:
+        keys = [source_key(content) for content in contents]
+        async with self._database.read(self._tenant_id) as connection:
+            return await known_scenarios(connection, self._tenant_id, generation, keys)
+
+    async def _write(
+        self, generation: Generation, items: Sequence[Item], reason: str
+    ) -> list[Stored]:
+        if not items:
+            return []
+        async with self._database.transaction(self._tenant_id) as connection:
+            return await write_scenarios(
+                connection,
+                self._tenant_id,
+                generation,
+                items,
+                author=self._author,
+                reason=reason,
+            )

@@ -1,0 +1,144 @@
+"""Files become rows, and scenarios files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from staffroom.content.formats import FileRow, open_rows, write_rows
+from staffroom.errors import UnreadableFile
+from staffroom.scenario import row_from, scenario_from
+
+ROW = row_from(
+    scenario_from(
+        {
+            "id": "a",
+            "name": "Näme, with comma",
+            "description": 'Lines\nand "quotes"; and ، شرح 👩‍🏫',
+            "example_questions": ["one?", "two?"],
+            "tags": ["x", "y"],
+            "review_by": "2027-05-31",
+        }
+    )
+)
+
+
+def values(row: FileRow) -> dict[str, Any]:
+    assert isinstance(row.values, Mapping)
+    return dict(row.values)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".tsv", ".xlsx"])
+def test_what_is_written_is_read_back(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"library{suffix}"
+
+    assert write_rows(path, [ROW, ROW | {"id": "b"}]) == 2
+    first, second = open_rows(path).rows
+
+    assert row_from(scenario_from(values(first))) == ROW
+    assert values(second)["id"] == "b"
+
+
+def test_bad_json_lines_are_rows_with_an_error_and_blank_ones_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"text": "a"}\n\n{"text": \n[1]\n"\xff"\n{"text": "b"}')
+
+    rows = list(open_rows(path).rows)
+
+    assert [row.number for row in rows] == [1, 3, 4, 5, 6]
+    assert [bool(row.error) for row in rows] == [False, True, True, True, False]
+    assert "is not JSON" in rows[1].error
+    assert "JSON list" in rows[2].error
+    assert "not UTF-8 at byte 2" in rows[3].error
+    assert rows[-1].position == path.stat().st_size
+
+
+def test_json_nested_without_end_is_a_row_with_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("[" * 100_000)
+
+    assert "is not JSON" in next(open_rows(path).rows).error
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_the_separator_of_a_csv_file_is_seen_in_its_first_line(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"\ufeffname{mark}text{mark}colour\nN{mark}D{mark}red\n", encoding="utf-8")
+
+    opened = open_rows(path)
+
+    assert list(opened.ignored) == ["colour"]
+    assert [values(row) for row in opened.rows] == [{"name": "N", "text": "D", "colour": "red"}]
+
+
+def test_csv_rows_carry_the_number_of_their_first_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('name,text\na,"two\nlines"\n\nb,c\nd,e,f\n')
+
+    rows = list(open_rows(path).rows)
+
+    assert [row.number for row in rows] == [2, 5, 6]
+    assert "3 cells under 2 columns" in rows[2].error
+
+
+def test_numbers_and_dates_of_an_excel_sheet_are_understood(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["id", "text", "review_by", None])
+    sheet.append([7, "d", None, None])
+    book.save(path)
+
+    (row,) = open_rows(path).rows
+
+    assert (row.number, scenario_from(values(row)).source_id) == (2, "7")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.jsonl", b"", "is empty"),
+        ("a.txt", b"text", "no known kind"),
+        ("a.csv", b"PK\x03\x04\x00\x00", "binary data"),
+        ("a.csv", b"name,te\xfft\n", "not a text file in UTF-8"),
+        ("a.csv", b"name,colour\na,b\n", "no column for the description"),
+        ("a.csv", b"text,name,name\na,b,c\n", "column name twice"),
+        ("a.xlsx", b"name,text\na,b\n", "not an Excel file"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_refused(
+    tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(UnreadableFile, match=words):
+        open_rows(path)
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="there is no file"):
+        open_rows(tmp_path / "none.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UnreadableFile, match="cannot be read"):
+        open_rows(tmp_path / "folder.csv")
+
+
+def test_a_csv_file_that_breaks_in_the_middle_keeps_the_rows_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"name,text\n" + b"a,b\n" * 5_000 + b"c,\xff\n")
+
+    rows = list(open_rows(path).rows)
+
+    assert "cannot be read" in rows[-1].error
+    assert len(rows) > 1_000
+
+
+def test_an_unknown_kind_is_not_written(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [json.loads(json.dumps(ROW))]
+    with pytest.raises(UnreadableFile, match="no known kind"):
+        write_rows(tmp_path / "a.pdf", rows)

@@ -1,0 +1,173 @@
+"""The closest scenarios, and all of them, by comparison and by index."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+from pgvector import HalfVector
+
+from staffroom.config import DEFAULT_TENANT, Settings
+from staffroom.database.connection import Database
+from staffroom.database.generations import Generation, open_generation
+from staffroom.database.rows import filter_parameters
+from staffroom.database.search import Searcher
+from staffroom.database.statements import statement, statement_texts
+from staffroom.database.vector_ops import VectorOperations
+from staffroom.monitoring.metrics import UNDER_RETURNED
+from staffroom.types import Filters, Vector, Vectors
+from tests.fakes import WordEmbedder
+
+ROWS = 1_500
+RARE = 40
+"""One row in RARE is of the rare category."""
+
+SMALL_TENANT = UUID("00000000-0000-7000-8000-00000000000a")
+
+
+@pytest.fixture
+async def vectors(vector_ops: VectorOperations, embedder: WordEmbedder) -> Vectors:
+    """A library of random vectors, in which a second tenant owns twelve."""
+    random = np.random.default_rng(7).standard_normal((ROWS, embedder.dimensions))
+    unit: Vectors = (random / np.linalg.norm(random, axis=1, keepdims=True)).astype(np.float32)
+    rows = [
+        {"id": str(n), "text": f"Situation {n}", "category": "common" if n % RARE else "rare"}
+        for n in range(ROWS)
+    ]
+    await vector_ops.batch_store_content(rows, unit)
+    await vector_ops.for_tenant(SMALL_TENANT).batch_store_content(rows[:12], unit[:12])
+    return unit
+
+
+@pytest.fixture
+async def generation(database: Database, embedder: WordEmbedder, vectors: Vectors) -> Generation:
+    return await open_generation(database, DEFAULT_TENANT, embedder.model, embedder.dimensions)
+
+
+def nearest(vectors: Vectors, query: Vector, limit: int) -> list[str]:
+    return [str(n) for n in np.argsort(-(vectors @ query), kind="stable")[:limit]]
+
+
+async def found(searcher: Searcher, query: Vector, limit: int, **more: Any) -> list[str]:
+    tenant = more.pop("tenant", DEFAULT_TENANT)
+    matches = await searcher.nearest(tenant, query, limit, more.pop("filters", Filters()))
+    assert [m.relevance for m in matches] == sorted((m.relevance for m in matches), reverse=True)
+    return [match.scenario.content.source_id for match in matches]
+
+
+async def test_a_small_scope_is_searched_exactly(
+    database: Database, generation: Generation, vectors: Vectors
+) -> None:
+    searcher = Searcher(database, generation)
+
+    for query in vectors[:5]:
+        assert await found(searcher, query, 10) == nearest(vectors, query, 10)
+
+
+async def test_a_walk_through_the_index_finds_nearly_all_neighbours(
+    database: Database, generation: Generation, vectors: Vectors
+) -> None:
+    searcher = Searcher(database, generation, exact_limit=0)
+    queries = np.random.default_rng(8).standard_normal((50, vectors.shape[1]))
+
+    hits = 0
+    for query in (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32):
+        hits += len(set(await found(searcher, query, 10)) & set(nearest(vectors, query, 10)))
+
+    assert hits / 500 >= 0.95
+
+
+async def test_a_limit_above_the_candidate_list_is_filled(
+    database: Database, generation: Generation, vectors: Vectors
+) -> None:
+    searcher = Searcher(database, generation, exact_limit=0)
+
+    assert len(await found(searcher, vectors[0], 300)) == 300
+
+
+async def test_a_selective_filter_still_returns_limit_rows(
+    database: Database, generation: Generation, vectors: Vectors
+) -> None:
+    searcher = Searcher(database, generation, exact_limit=0)
+    rare = Filters(categories=("rare",))
+
+    assert len(await found(searcher, vectors[1], 10, filters=rare)) == 10
+    assert len(await found(searcher, vectors[1], 100, filters=rare)) == -(-ROWS // RARE)
+
+
+async def test_a_small_tenant_among_many_foreign_rows_gets_all_its_matches(
+    database: Database, generation: Generation, vectors: Vectors
+) -> None:
+    searcher = Searcher(database, generation, exact_limit=12)
+
+    for query in vectors[100:105]:
+        expected = nearest(vectors[:12], query, 10)
+        assert await found(searcher, query, 10, tenant=SMALL_TENANT) == expected
+
+
+async def test_a_walk_that_comes_back_short_is_done_again_exactly_and_counted(
+    settings: Settings, database: Database, generation: Generation, vectors: Vectors
+) -> None:
+    async with database.owner_transaction() as connection:
+        await connection.execute("RESET ROLE")
+        for setting in ("hnsw.max_scan_tuples = 1", "enable_sort = off", "enable_seqscan = off"):
+            await connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}")
+    before = UNDER_RETURNED._value.get()
+    impatient = Database(settings)
+    searcher = Searcher(impatient, generation, exact_limit=0)
+
+    hits = await found(searcher, vectors[500], 10, tenant=SMALL_TENANT)
+    await impatient.close()
+
+    assert hits == nearest(vectors[:12], vectors[500], 10)
+    assert UNDER_RETURNED._value.get() == before + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "uses_index"), [("search_nearest", True), ("search_exact", False)]
+)
+async def test_only_the_walk_is_planned_through_the_vector_index(
+    database: Database, generation: Generation, vectors: Vectors, name: str, uses_index: bool
+) -> None:
+    parameters = {
+        **filter_parameters(DEFAULT_TENANT, Filters()),
+        "embedding": HalfVector(vectors[0]),
+        "limit": 10,
+    }
+    async with database.owner_transaction() as connection:
+        await connection.execute("RESET ROLE")
+        await connection.execute(f"ANALYZE staffroom.{generation.vectors_table}")
+        await connection.execute("ANALYZE staffroom.scenarios")
+    async with database.transaction(DEFAULT_TENANT) as connection:
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        await connection.execute("SET LOCAL enable_sort = off")
+        query = statement(name, generation.vectors_table).as_string(connection)
+        cursor = await connection.execute("EXPLAIN " + query, parameters)
+        plan = "\n".join(str(row["QUERY PLAN"]) for row in await cursor.fetchall())
+
+    assert (f"nearest_{generation.id.hex}" in plan) == uses_index, plan
+
+
+async def test_a_question_for_a_big_tenant_does_not_spoil_the_plan_of_a_small_one(
+    database: Database, generation: Generation, vectors: Vectors
+) -> None:
+    searcher = Searcher(database, generation, exact_limit=12)
+    for query in vectors[:20]:
+        await found(searcher, query, 10)
+
+    assert len(await found(searcher, vectors[0], 10, tenant=SMALL_TENANT)) == 10
+
+
+async def test_every_statement_fits_the_schema(database: Database, generation: Generation) -> None:
+    fragments = {"scenario", "newest_revision", "scope"}
+    async with database.transaction(DEFAULT_TENANT) as connection:
+        for name in statement_texts().keys() - fragments:
+            await connection.execute("RESET ROLE")
+            text = statement(name, generation.vectors_table).as_string(connection).rstrip(";")
+            numbered: dict[str, str] = {}
+            for part in sorted(set(re.findall(r"%\((\w+)\)s", text))):
+                numbered[part] = f"${len(numbered) + 1}"
+            await connection.execute(
+                f"EXPLAIN (GENERIC_PLAN) {text % numbered}".replace("%", "%%"), prepare=False
+            )
