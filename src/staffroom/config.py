@@ -113,8 +113,11 @@ def load_settings(**overrides: Any) -> Settings:
 
 
 def _unknown_setting(name: str, known: set[str]) -> str:
-    nearest = difflib.get_close_matches(name.upper(), known, n=1)
-    advice = f"Did you mean {nearest[0]}?" if nearest else f"Known are {', '.join(sorted(known))}."
+    own = {setting.removeprefix(PREFIX): setting for setting in known}
+    nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), own, n=1)
+    advice = (
+        f"Did you mean {own[nearest[0]]}?" if nearest else f"Known are {', '.join(sorted(known))}."
+    )
     return f"there is no setting {name}. {advice}"
 
 

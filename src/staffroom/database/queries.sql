@@ -100,6 +100,14 @@ JOIN staffroom.scenarios AS s
 WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
 ORDER BY nearest.similarity DESC, s.scenario_id;
 
+-- name: search_bare
+-- The least that a search can be: what `staffroom bench search` measures ours against.
+SELECT v.scenario_id
+FROM staffroom.{vectors} AS v
+WHERE v.tenant_id = %(tenant_id)s
+ORDER BY v.embedding <#> %(embedding)s
+LIMIT %(limit)s;
+
 -- name: lock_library
 -- One writer at a time for a tenant's scenarios; searches do not wait for it.
 SELECT pg_advisory_xact_lock(hashtextextended('staffroom.scenarios ' || %(tenant_id)s::text, 0));

@@ -1,0 +1,5 @@
+"""`python -m staffroom.cli` is the command, too."""
+
+from staffroom.cli import main
+
+main()

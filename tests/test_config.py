@@ -1,0 +1,71 @@
+"""Settings are read once; what is wrong is named with its value and the next step."""
+
+from pathlib import Path
+
+import pytest
+
+from staffroom.config import DEFAULT_TENANT, load_settings
+from staffroom.errors import ConfigError
+
+
+def test_without_any_setting_the_defaults_work_on_one_machine() -> None:
+    settings = load_settings()
+
+    assert settings.database_url is None
+    assert settings.embedder == "local:all-MiniLM-L6-v2"
+    assert settings.writer == "llama:SmolLM2-135M-Instruct"
+    assert settings.tenant == DEFAULT_TENANT
+
+
+def test_the_environment_and_the_caller_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFFROOM_HOME", "/somewhere")
+    monkeypatch.setenv("STAFFROOM_SIMILARITY_THRESHOLD", "0.0")
+
+    settings = load_settings(writer="extractive")
+
+    assert settings.home == Path("/somewhere")
+    assert settings.similarity_threshold == 0.0
+    assert settings.writer == "extractive"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("STAFFROOM_SIMILARITY_TRESHOLD", "Did you mean STAFFROOM_SIMILARITY_THRESHOLD?"),
+        ("STAFFROOM_XYZ", "Known are STAFFROOM_BATCH_SIZE, "),
+    ],
+)
+def test_an_unknown_setting_is_refused_with_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+
+    assert name in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STAFFROOM_SIMILARITY_THRESHOLD", "1.5"),
+        ("STAFFROOM_BATCH_SIZE", "many"),
+        ("STAFFROOM_BATCH_SIZE", "0"),
+        ("STAFFROOM_LOG_LEVEL", "loud"),
+        ("STAFFROOM_TENANT", "our school"),
+    ],
+)
+def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ConfigError, match=f"{name} is '{value}': "):
+        load_settings()
+
+
+def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFFROOM_DATABASE_URL", "postgresql://me:hunter2@host/name")
+    monkeypatch.setenv("STAFFROOM_OPENAI_API_KEY", "sk-hunter2")
+
+    assert "hunter2" not in repr(load_settings())
