@@ -9,7 +9,7 @@ import click
 import typer
 
 from staffroom.cli.library import library, scenario
-from staffroom.cli.measure import measure
+from staffroom.cli.measure import bench, measure
 from staffroom.cli.models import models
 from staffroom.cli.operations import db, operations
 from staffroom.cli.output import print_error, print_json
@@ -26,6 +26,7 @@ for commands in (questions, library, measure, operations):
 app.add_typer(scenario, name="scenario")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")
+app.add_typer(bench, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

@@ -27,6 +27,17 @@ SIZE_SECONDS: Final = 5.0
 MAX_REMEMBERED: Final = 1_000
 
 
+def search_parameters(
+    tenant_id: UUID, embedding: Vector, limit: int, filters: Filters | None = None
+) -> dict[str, Any]:
+    """What the statements that search take."""
+    return {
+        **filter_parameters(tenant_id, filters or Filters()),
+        "embedding": HalfVector(embedding),
+        "limit": limit,
+    }
+
+
 class Searcher:
     """Finds the nearest scenarios of one generation."""
 
@@ -42,11 +53,7 @@ class Searcher:
         self, tenant_id: UUID, embedding: Vector, limit: int, filters: Filters
     ) -> list[Match]:
         """The `limit` scenarios nearest to the embedding, or all that there are, nearest first."""
-        parameters: dict[str, Any] = {
-            **filter_parameters(tenant_id, filters),
-            "embedding": HalfVector(embedding),
-            "limit": limit,
-        }
+        parameters = search_parameters(tenant_id, embedding, limit, filters)
         async with self._database.read(tenant_id) as connection:
             if await self._is_small(connection, (tenant_id, filters), parameters):
                 return await self._run(connection, "search_exact", parameters)

@@ -1,0 +1,175 @@
+"""How fast the paths are, as ratios to what one would use instead, measured side by side.
+
+Machines differ and are noisy: both sides are measured in turns in one run, and the
+ratio of their medians is what carries over.
+"""
+
+import importlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any, Final, TypedDict
+from uuid import UUID
+
+import numpy as np
+from uuid_utils.compat import uuid7
+
+from staffroom.content.starter import starter_rows
+from staffroom.database.connection import Database
+from staffroom.database.generations import open_generation
+from staffroom.database.search import search_parameters
+from staffroom.database.statements import statement
+from staffroom.database.vector_ops import VectorOperations
+from staffroom.types import Embedder, Match, Progress, ProgressListener, Vector, Vectors
+
+ROUNDS: Final = 5
+QUESTIONS: Final = 40
+STORED_AT_ONCE: Final = 2_000
+LIMIT: Final = 10
+NOISE: Final = 0.6
+"""Distance of a synthetic vector from its centre, before it is brought to unit length."""
+
+
+class Comparison(TypedDict):
+    """Two ways to do the same; `ratio` is how many times faster ours is."""
+
+    what: str
+    ours: float
+    theirs: float | None
+    unit: str
+    ratio: float | None
+
+
+async def bench_embed(embedder: Embedder, model: Path) -> list[Comparison]:
+    """One question and a bulk of texts, against sentence-transformers where it is installed."""
+    rows = starter_rows()
+    questions = [question for row in rows for question in row["example_questions"]][:QUESTIONS]
+    texts = [f"{row['name']}\n{row['description']}" for row in rows]
+    peer = _sentence_transformers(model)
+
+    async def ours(batch: Sequence[str]) -> None:
+        await embedder.embed(batch, "query")
+
+    async def theirs(batch: Sequence[str]) -> None:
+        peer.encode(list(batch), normalize_embeddings=True, show_progress_bar=False)
+
+    ways = [ours, theirs] if peer else [ours]
+    single = await _measured(ways, [[question] for question in questions])
+    bulk = await _measured(ways, [texts])
+    return [
+        _comparison("one question", [1000 * seconds for seconds in single], "ms"),
+        _comparison("bulk text", [1000 * seconds / len(texts) for seconds in bulk], "ms a text"),
+    ]
+
+
+async def bench_search(
+    database: Database,
+    vector_ops: VectorOperations,
+    embedder: Embedder,
+    rows: int,
+    progress: ProgressListener | None = None,
+) -> list[Comparison]:
+    """A search among so many scenarios, against the bare statement, and the recall of the index."""
+    tenant_id = uuid7()
+    await database.ensure_tenant(tenant_id, "Benchmark")
+    try:
+        library = vector_ops.for_tenant(tenant_id)
+        vectors = await _synthetic_vectors(embedder, rows)
+        await _store(library, vectors, progress)
+        return await _compare_search(database, library, embedder, tenant_id, vectors)
+    finally:
+        await database.erase_tenant(tenant_id)
+
+
+async def _compare_search(
+    database: Database,
+    library: VectorOperations,
+    embedder: Embedder,
+    tenant_id: UUID,
+    vectors: Vectors,
+) -> list[Comparison]:
+    generation = await open_generation(database, tenant_id, embedder.model, embedder.dimensions)
+    bare = statement("search_bare", generation.vectors_table)
+    queries = list(_nearby(vectors, QUESTIONS, seed=2))
+
+    async def ours(query: Vector) -> list[Match]:
+        return await library.find_similar_scenarios(query, LIMIT, threshold=0.0)
+
+    async with database.transaction(tenant_id) as connection:
+
+        async def theirs(query: Vector) -> None:
+            parameters = search_parameters(tenant_id, query, LIMIT)
+            cursor = await connection.execute(bare, parameters, prepare=True)
+            await cursor.fetchall()
+
+        times = await _measured([ours, theirs], queries)
+    shares = [_found_share(await ours(query), vectors, query) for query in queries]
+    return [
+        _comparison(f"search among {len(vectors):,}", [1000 * seconds for seconds in times], "ms"),
+        Comparison(
+            what=f"recall@{LIMIT}", ours=fmean(shares), theirs=None, unit="share", ratio=None
+        ),
+    ]
+
+
+def _found_share(found: Sequence[Match], vectors: Vectors, query: Vector) -> float:
+    nearest = {str(number) for number in np.argsort(-(vectors @ query))[:LIMIT]}
+    ids = {match.scenario.content.source_id for match in found}
+    return len(nearest & ids) / len(nearest)
+
+
+async def _measured(
+    ways: Sequence[Callable[[Any], Awaitable[Any]]], inputs: Sequence[Any]
+) -> list[float]:
+    """The median seconds of each way over all inputs, taken in turns after a round to warm up."""
+    times: list[list[float]] = [[] for _ in ways]
+    for number in range(ROUNDS + 1):
+        for value in inputs:
+            for way, taken in zip(ways, times, strict=True):
+                started = time.perf_counter()
+                await way(value)
+                if number:
+                    taken.append(time.perf_counter() - started)
+    return [median(taken) for taken in times]
+
+
+def _comparison(what: str, times: Sequence[float], unit: str) -> Comparison:
+    ours, theirs = times[0], times[1] if len(times) > 1 else None
+    ratio = None if theirs is None else theirs / ours
+    return Comparison(what=what, ours=ours, theirs=theirs, unit=unit, ratio=ratio)
+
+
+async def _synthetic_vectors(embedder: Embedder, rows: int) -> Vectors:
+    """Vectors that lie as real ones do: around those of the starter library's texts."""
+    texts = [f"{row['name']}\n{row['description']}" for row in starter_rows()]
+    return _nearby(await embedder.embed(texts, "passage"), rows, seed=1)
+
+
+def _nearby(vectors: Vectors, count: int, seed: int) -> Vectors:
+    random = np.random.default_rng(seed)
+    centres = vectors[random.integers(0, len(vectors), count)]
+    noise = random.standard_normal(centres.shape) * NOISE / np.sqrt(centres.shape[1])
+    near: Vectors = (centres + noise).astype(np.float32)
+    near /= np.linalg.norm(near, axis=1, keepdims=True)
+    return near
+
+
+async def _store(
+    library: VectorOperations, vectors: Vectors, progress: ProgressListener | None
+) -> None:
+    for start in range(0, len(vectors), STORED_AT_ONCE):
+        batch = vectors[start : start + STORED_AT_ONCE]
+        rows = [{"id": str(start + n), "text": f"Situation {start + n}"} for n in range(len(batch))]
+        await library.batch_store_content(rows, batch)
+        if progress:
+            progress(Progress("Storing", start + len(batch), len(vectors), "rows"))
+
+
+def _sentence_transformers(model: Path) -> Any:
+    """The peer with the same weights, or None where it is not installed."""
+    try:
+        peer = importlib.import_module("sentence_transformers")
+    except ModuleNotFoundError:
+        return None
+    return peer.SentenceTransformer(str(model), device="cpu")
