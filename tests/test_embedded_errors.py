@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from staffroom.database.embedded import EmbeddedServer
+from staffroom.database.embedded.data_folder import Installation
+from staffroom.database.embedded.file_lock import FileLock
+from staffroom.database.embedded.service_account import Account
 from staffroom.errors import ConfigError, DatabaseUnavailable
 from tests.embedded_homes import (
     NOBODY,
@@ -47,7 +50,7 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
         yield folder
     finally:
         EmbeddedServer(folder).stop()
-        subprocess.run(["umount", folder], check=True)
+        wait_for(lambda: subprocess.run(["umount", folder], check=False).returncode == 0)
 
 
 def fill(folder: Path) -> Path:
@@ -114,11 +117,20 @@ def test_a_disk_too_small_for_a_database_is_full(home: Path):
         message = refusal(home, DatabaseUnavailable)
         left = [path.name for path in (home / "postgres").iterdir()]
 
-    assert f"the disk that holds {home}/postgres is full" in message
+    assert f"not enough room on the disk that holds {home}/postgres (20 MB free)" in message
     assert "Make room there, then try again" in message
     assert "No space left on device" in message
     assert "data" not in left
     assert "data.unfinished" not in left
+
+
+@only_root
+def test_a_disk_too_small_for_our_database_is_full(home: Path):
+    with mounted(home, "size=39m"):
+        message = refusal(home, DatabaseUnavailable)
+
+    assert "not enough room" in message
+    assert "Make room there, then try again" in message
 
 
 @only_root
@@ -133,7 +145,7 @@ def test_a_disk_that_filled_up_stops_nothing_for_good(made: Path, home: Path):
         dsn = server.start()
         server.release()
 
-    assert "full" in message or "No space left on device" in message
+    assert "not enough room" in message or "No space left on device" in message
     assert "then try again" in message
     assert dsn.endswith("dbname=staffroom")
 
@@ -191,6 +203,38 @@ def test_a_server_that_is_too_slow_shows_its_log(born: Path):
     wait_for(lambda: EmbeddedServer(born).status().socket_directory)
 
 
+def test_waiting_for_somebody_elses_start_has_an_end(born: Path):
+    other = FileLock(born / "postgres" / "transition.lock")
+    other.take()
+
+    with pytest.raises(
+        DatabaseUnavailable, match=r"starting or stopping the database .* for 0\.05 s"
+    ):
+        EmbeddedServer(born, start_seconds=0.05).start()
+
+    other.free()
+
+
+def test_a_stranger_who_locks_our_file_is_named(born: Path):
+    stranger = FileLock(born / "postgres" / "users.lock")
+    stranger.take()
+
+    message = refusal(born, DatabaseUnavailable)
+
+    assert f"{born}/postgres/users.lock is locked by a program that is not Staffroom" in message
+    stranger.free()
+
+
+def test_a_program_that_is_not_postgresql_is_not_run(tmp_path: Path):
+    program = tmp_path / "bin" / "postgres"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho GLIBC is too old\n")
+    program.chmod(0o755)
+
+    with pytest.raises(ConfigError, match=r"does not run on this machine: GLIBC is too old\."):
+        Installation(tmp_path).version(Account(os.geteuid(), os.getegid(), ""))
+
+
 def test_too_little_memory_is_named(born: Path):
     code = (
         "import resource, runpy, sys; limit = 900 * 1024 * 1024;"
@@ -234,23 +278,21 @@ def test_a_user_without_a_name_is_told(home: Path):
     assert "Add an entry to /etc/passwd" in message
 
 
-def test_a_folder_laid_in_wait_for_the_socket_is_refused(made: Path, tmp_path: Path):
-    temporary = tmp_path / "t"
+def test_a_folder_laid_in_wait_for_the_socket_is_refused(made: Path, home: Path, tmp_path: Path):
     trap = tmp_path / "trap"
-    home = tmp_path / ("long" * 30)
-    for folder in (temporary, trap, home):
+    deep = tmp_path / ("long" * 30)
+    for folder in (trap, deep):
         folder.mkdir()
-    copy_home(made, home)
-    server = EmbeddedServer(home)
+    server = EmbeddedServer(copy_home(made, deep))
     server.start()
     directory = server.status().socket_directory
     server.release()
     assert directory is not None
-    (temporary / directory.name).symlink_to(trap)
+    (home / directory.name).symlink_to(trap)
 
-    message = failure(home, environment={"TMPDIR": str(temporary)})
+    message = failure(deep, environment={"TMPDIR": str(home)})
 
-    assert f"{temporary / directory.name} should be a private folder" in message
+    assert f"{home / directory.name} should be a private folder" in message
     assert "choose a shorter folder with STAFFROOM_HOME" in message
     assert stat.S_IMODE(trap.stat().st_mode) == 0o755
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from staffroom.database.file_lock import FileLock, is_locked, open_private
+from staffroom.database.embedded.file_lock import FileLock, is_locked, open_private
 
 
 @pytest.fixture

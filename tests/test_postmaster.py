@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from staffroom.database.embedded import EmbeddedServer
-from tests.embedded_homes import ask, copy_home, made_home
+from tests.embedded_homes import DEADLINE_SECONDS, ask, copy_home, made_home, postmaster
 
 
 @pytest.fixture(scope="module")
@@ -105,4 +106,41 @@ def test_the_log_cannot_grow_without_end(born: Path):
 
     assert log.stat().st_size < 10_000
     assert log.with_name("server.log.1").stat().st_size < 5_000_000
+    server.release()
+
+
+def test_the_owner_of_a_home_may_log_in_as_any_role(born: Path):
+    server = EmbeddedServer(born)
+    dsn = server.start()
+    with psycopg.connect(dsn) as connection:
+        connection.execute("CREATE ROLE reader LOGIN")
+
+    assert ask(make_conninfo(dsn, user="reader"), "SELECT current_user::text") == "reader"
+
+    server.release()
+
+
+def test_a_server_stopped_at_once_mends_itself(born: Path):
+    server = EmbeddedServer(born)
+    with psycopg.connect(server.start()) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 'still here' AS word")
+
+    stopped = server._postmaster.stop(wait_seconds=DEADLINE_SECONDS, at_once=True)
+
+    assert stopped
+    assert ask(server.start(), "SELECT word FROM kept") == "still here"
+    server.release()
+
+
+def test_a_server_that_does_not_stop_is_not_called_stopped(born: Path):
+    server = EmbeddedServer(born)
+    server.start()
+    process = postmaster(born)
+    process.suspend()
+
+    stopped = server._postmaster.stop(wait_seconds=0.05)
+
+    assert not stopped
+    assert server.status().running
+    process.resume()
     server.release()

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staffroom.database.data_folder import Installation
 from staffroom.database.embedded import EmbeddedServer
-from staffroom.database.service_account import (
+from staffroom.database.embedded.data_folder import Installation
+from staffroom.database.embedded.service_account import (
     _GROUP,
     _MASK,
     _MASKED,

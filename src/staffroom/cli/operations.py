@@ -23,7 +23,7 @@ def start() -> None:
     """Start the embedded database and keep it running until `db stop`."""
     server = _embedded()
     server.start(keep=True)
-    out.print(f"PostgreSQL runs on {server.home}. `staffroom db stop` stops it.")
+    out.print(Text(f"PostgreSQL runs on {server.status().data} until `staffroom db stop`."))
 
 
 @db.command()
@@ -41,6 +41,7 @@ def status(json: Annotated[bool, JsonOption] = False) -> None:
         "running": found.running,
         "pid": found.pid,
         "version": found.version,
+        "kept": found.kept,
         "data": str(found.data),
         "log": str(found.log),
     }

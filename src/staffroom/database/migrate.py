@@ -76,6 +76,12 @@ async def check_server(connection: AsyncConnection[DictRow]) -> None:
     if connection.info.server_version < MINIMUM_POSTGRESQL:
         version = connection.info.parameter_status("server_version")
         raise ConfigError(f"the server runs PostgreSQL {version}; Staffroom needs 16 or newer.")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise ConfigError(
+            f"the database stores text as {encoding}. Create one with ENCODING 'UTF8' and name it "
+            "in STAFFROOM_DATABASE_URL."
+        )
     cursor = await connection.execute(
         "SELECT coalesce(e.extversion, a.default_version) AS version "
         "FROM pg_available_extensions AS a LEFT JOIN pg_extension AS e ON e.extname = a.name "
