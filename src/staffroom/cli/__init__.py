@@ -5,7 +5,6 @@ import sys
 from importlib.metadata import version
 from typing import Annotated
 
-import click
 import typer
 
 from staffroom.cli.library import library, scenario
@@ -14,13 +13,16 @@ from staffroom.cli.models import models
 from staffroom.cli.operations import db, operations
 from staffroom.cli.output import print_error, print_json
 from staffroom.cli.questions import questions
-from staffroom.cli.run import BAD_INPUT, exit_code
+from staffroom.cli.run import exit_code
 from staffroom.config import load_settings
 from staffroom.errors import StaffroomError
 
-INTERRUPTED = 130
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 for commands in (questions, library, measure, operations):
     app.add_typer(commands)
 app.add_typer(scenario, name="scenario")
@@ -48,22 +50,9 @@ def staffroom(
 def main() -> None:
     """Run the command line; ends the process with the code that the README documents."""
     try:
-        code = app(standalone_mode=False)
+        app()
     except StaffroomError as error:
-        _fail(str(error))
-        code = exit_code(error)
-    except click.ClickException as error:
-        _fail(error.format_message())
-        code = BAD_INPUT
-    except (KeyboardInterrupt, click.Abort):
-        code = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 0
-    sys.exit(code)
-
-
-def _fail(message: str) -> None:
-    if "--json" in sys.argv:
-        print_json({"error": message})
-    print_error(message)
+        if "--json" in sys.argv:
+            print_json({"error": str(error)})
+        print_error(str(error))
+        sys.exit(exit_code(error))
