@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from staffroom.config import Settings
@@ -256,3 +258,39 @@ def test_the_embedded_database_is_started_kept_and_stopped_by_hand(local: Comman
     assert "schema is at version" in local("db", "migrate").stdout
     local("db", "stop")
     assert not local.json("db", "status")["running"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_an_import_that_was_killed_is_finished_by_running_it_again(
+    staffroom: Command, tmp_path: Path, share: float
+) -> None:
+    path = tmp_path / "many.jsonl"
+    rows = [{"id": str(n), "text": f"Situation number {n}."} for n in range(600)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    staffroom.environment["STAFFROOM_BATCH_SIZE"] = "20"
+    database = staffroom.environment["STAFFROOM_DATABASE_URL"]
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "staffroom.cli", "import", str(path)],
+        env=staffroom.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        deadline = time.monotonic() + 60
+        while count_scenarios(database) < share * len(rows) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        running.kill()
+    before = count_scenarios(database)
+    report = staffroom.json("import", path)
+
+    assert before < len(rows)
+    assert before % 20 == 0
+    assert (report["stored"], report["unchanged"]) == (len(rows) - before, before)
+    assert count_scenarios(database) == len(rows)
+
+
+def count_scenarios(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM staffroom.scenarios").fetchone()
+    return int(row[0]) if row else 0
