@@ -391,3 +391,26 @@ async def test_a_scenario_stored_under_one_model_is_missing_from_another_only_un
 
     assert report["unchanged"] == 1
     assert await names(vector_ops, "class") == ["Noisy class"]
+
+
+async def test_an_erased_tenant_leaves_no_row_and_no_dead_vector(
+    vector_ops: VectorOperations, database: Database
+) -> None:
+    tenant = uuid4()
+    await vector_ops.for_tenant(tenant).batch_process([NOISE, LATE])
+    await vector_ops.batch_process([NOISE])
+
+    await database.erase_tenant(tenant)
+
+    assert await names(vector_ops, "class") == ["Noisy class"]
+    async with database.owner_transaction() as connection:
+        await connection.execute("RESET ROLE")
+        for table in ("tenants", "scenarios", "scenario_revisions", "audit"):
+            cursor = await connection.execute(
+                f"SELECT count(*) AS n FROM staffroom.{table} WHERE tenant_id = %s", [tenant]
+            )
+            assert await cursor.fetchone() == {"n": 0}, table
+        cursor = await connection.execute(
+            "SELECT sum(n_dead_tup) AS dead FROM pg_stat_user_tables WHERE relname ~ '^vectors_'"
+        )
+        assert await cursor.fetchone() == {"dead": 0}

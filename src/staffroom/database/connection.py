@@ -14,7 +14,7 @@ from uuid import UUID
 
 import psycopg
 from pgvector.psycopg import register_vector_async
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
@@ -119,13 +119,25 @@ class Database:
         self._tenants.add(tenant_id)
 
     async def erase_tenant(self, tenant_id: UUID) -> None:
-        """Nothing of the tenant is left: scenarios, vectors, interactions, audit."""
+        """Nothing of the tenant is left: scenarios, vectors, interactions, audit.
+
+        The tables are vacuumed, because dead vectors take the places of living ones among
+        the candidates of an index walk.
+        """
         async with self.owner_transaction() as connection:
             await connection.execute(
                 "SELECT set_config('staffroom.tenant_id', %s, true)", [str(tenant_id)]
             )
             await connection.execute(statement("erase_tenant"), {"tenant_id": tenant_id})
+            cursor = await connection.execute(statement("tables"))
+            tables = [row["name"] for row in await cursor.fetchall()]
         self._tenants.discard(tenant_id)
+        with _translated():
+            async with await self._connect_owner() as connection:
+                await connection.execute("SET ROLE staffroom_owner")
+                for table in tables:
+                    vacuum = sql.SQL("VACUUM (ANALYZE) {}")
+                    await connection.execute(vacuum.format(sql.Identifier("staffroom", table)))
 
     async def describe(self) -> DatabaseInfo:
         """The versions of what answers."""

@@ -30,6 +30,12 @@ ON CONFLICT (tenant_id) DO NOTHING;
 -- Everything that belongs to a tenant refers to it and goes with it.
 DELETE FROM staffroom.tenants WHERE tenant_id = %(tenant_id)s;
 
+-- name: tables
+-- What belongs to Staffroom in this database.
+SELECT relname::text AS name
+FROM pg_class
+WHERE relnamespace = 'staffroom'::regnamespace AND relkind = 'r';
+
 -- name: server_versions
 -- What answers.
 SELECT current_setting('server_version') AS postgresql, extversion AS pgvector
