@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from staffroom.app import App
-from staffroom.cli.output import JsonOption, err, out, print_error, print_json
+from staffroom.cli.output import JsonOption, err, out, print_error, print_json, progress_bars
 from staffroom.cli.run import BAD_INPUT, UNAVAILABLE, with_app
 from staffroom.content.formats import write_json_lines, write_rows
 from staffroom.documents import scenario_document
 from staffroom.errors import InputError, UnreadableFile
 from staffroom.scenario import ALIASES
-from staffroom.types import Filters, ImportReport, ProgressListener, Scenario, Status
+from staffroom.types import Filters, ImportReport, Scenario, Status
 
 library = typer.Typer()
 scenario = typer.Typer(no_args_is_help=True, help="Add, show, edit, list and retire scenarios.")
@@ -44,8 +44,9 @@ def import_(
 ) -> None:
     """Store scenarios from files: new ones, changed ones, and none twice."""
 
-    async def work(app: App, progress: ProgressListener) -> ImportReport:
-        return await app.content.import_files(files, dry_run=dry_run, progress=progress)
+    async def work(app: App) -> ImportReport:
+        with progress_bars() as progress:
+            return await app.content.import_files(files, dry_run=dry_run, progress=progress)
 
     report = with_app(work)
     if json:
@@ -68,7 +69,7 @@ def export(
     """Write the library in the form that import reads."""
     statuses = _statuses(status)
 
-    async def work(app: App, _: ProgressListener) -> list[dict[str, Any]]:
+    async def work(app: App) -> list[dict[str, Any]]:
         return [row async for row in app.content.export(Filters(statuses=statuses))]
 
     rows = with_app(work)
@@ -95,7 +96,7 @@ def add(
     given = {"name": name, "description": description, "expected_response": expected_response}
     fields = _fields(set_, file) | {key: value for key, value in given.items() if value}
 
-    async def work(app: App, _: ProgressListener) -> Scenario:
+    async def work(app: App) -> Scenario:
         stored = await app.vector_ops.store_scenario(**{"name": "", "description": "", **fields})
         return await app.vector_ops.get_scenario(stored)
 
@@ -106,7 +107,7 @@ def add(
 def show(scenario_id: IdArgument, json: Annotated[bool, JsonOption] = False) -> None:
     """Print a scenario with everything in it."""
 
-    async def work(app: App, _: ProgressListener) -> Scenario:
+    async def work(app: App) -> Scenario:
         return await app.vector_ops.get_scenario(_uuid(scenario_id))
 
     _print_scenario(with_app(work), json=json)
@@ -125,7 +126,7 @@ def edit(
     if not changes:
         raise InputError("nothing to change. Name fields with --set FIELD=VALUE or --file.")
 
-    async def work(app: App, _: ProgressListener) -> Scenario:
+    async def work(app: App) -> Scenario:
         return await app.vector_ops.update_scenario(_uuid(scenario_id), changes, reason=reason)
 
     _print_scenario(with_app(work), json=json)
@@ -139,7 +140,7 @@ def retire(
 ) -> None:
     """Take a scenario out of use without deleting it."""
 
-    async def work(app: App, _: ProgressListener) -> Scenario:
+    async def work(app: App) -> Scenario:
         return await app.content.retire(_uuid(scenario_id), reason=reason)
 
     _print_scenario(with_app(work), json=json)
@@ -156,7 +157,7 @@ def list_(
     """List the library, oldest first."""
     filters = Filters(statuses=_statuses(status), categories=tuple(category or ()))
 
-    async def work(app: App, _: ProgressListener) -> list[Scenario]:
+    async def work(app: App) -> list[Scenario]:
         return await app.vector_ops.list_scenarios(filters, limit, _uuid(after) if after else None)
 
     scenarios = with_app(work)

@@ -7,13 +7,12 @@ import typer
 from rich.table import Table
 
 from staffroom.app import App
-from staffroom.cli.output import JsonOption, out, print_json
+from staffroom.cli.output import JsonOption, out, print_json, progress_bars
 from staffroom.cli.run import with_app
 from staffroom.evaluation.beir import read_data_set
 from staffroom.evaluation.benchmark import Comparison, bench_embed, bench_search
 from staffroom.evaluation.evaluate import Evaluation, evaluate
 from staffroom.models import model_path
-from staffroom.types import ProgressListener
 
 measure = typer.Typer()
 
@@ -27,8 +26,9 @@ def eval_(
     """Measure the search on a data set, in a scratch tenant that is erased afterwards."""
     data_set = read_data_set(folder, split)
 
-    async def work(app: App, progress: ProgressListener) -> Evaluation:
-        return await evaluate(data_set, app.database, app.vector_ops, progress)
+    async def work(app: App) -> Evaluation:
+        with progress_bars() as progress:
+            return await evaluate(data_set, app.database, app.vector_ops, progress)
 
     result = with_app(work)
     if json:
@@ -48,7 +48,7 @@ bench = typer.Typer(
 def embed(json: Annotated[bool, JsonOption] = False) -> None:
     """Embed a question and a bulk of texts, beside sentence-transformers if it is installed."""
 
-    async def work(app: App, _: ProgressListener) -> list[Comparison]:
+    async def work(app: App) -> list[Comparison]:
         name = app.settings.embedder.removeprefix("local:")
         return await bench_embed(app.embedder, model_path(app.settings.models, name))
 
@@ -62,8 +62,9 @@ def search_(
 ) -> None:
     """Search synthetic scenarios, beside the bare statement on the same index."""
 
-    async def work(app: App, progress: ProgressListener) -> list[Comparison]:
-        return await bench_search(app.database, app.vector_ops, app.embedder, rows, progress)
+    async def work(app: App) -> list[Comparison]:
+        with progress_bars() as progress:
+            return await bench_search(app.database, app.vector_ops, app.embedder, rows, progress)
 
     _print_comparisons(with_app(work), json=json)
 

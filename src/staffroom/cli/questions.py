@@ -18,7 +18,7 @@ from staffroom.cli.run import with_app
 from staffroom.documents import answer_document, search_document
 from staffroom.errors import InputError, UnavailableError
 from staffroom.text import shorten
-from staffroom.types import Answer, Filters, Match, ProgressListener, SearchResult, Sentence
+from staffroom.types import Answer, Filters, Match, SearchResult, Sentence
 
 questions = typer.Typer()
 
@@ -43,7 +43,7 @@ def ask(
 ) -> None:
     """Answer a question from the library, with the scenario behind every sentence."""
 
-    async def work(app: App, _: ProgressListener) -> None:
+    async def work(app: App) -> None:
         if text is None:
             await _converse(app, limit)
         elif json:
@@ -72,7 +72,7 @@ def search(
     """List the scenarios that fit a question, best first."""
     filters = Filters(categories=tuple(category or ()), grade_bands=tuple(grade or ()))
 
-    async def work(app: App, _: ProgressListener) -> SearchResult:
+    async def work(app: App) -> SearchResult:
         return await app.vector_ops.search(text, limit, threshold, filters)
 
     result = with_app(work)

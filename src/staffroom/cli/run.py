@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from staffroom.app import App, open_app
+from staffroom.app import App
 from staffroom.cli.output import progress_bars
 from staffroom.config import load_settings
 from staffroom.errors import (
@@ -14,7 +14,6 @@ from staffroom.errors import (
     StaffroomError,
     UnavailableError,
 )
-from staffroom.types import ProgressListener
 
 BAD_INPUT: Final = 2
 NOT_FOUND: Final = 4
@@ -37,12 +36,16 @@ def exit_code(error: StaffroomError) -> int:
     return next(code for family, code in EXIT_CODES.items() if isinstance(error, family))
 
 
-def with_app(work: Callable[[App, ProgressListener], Awaitable[_T]]) -> _T:
-    """What the work returns, done with an opened installation and progress bars."""
+def with_app(work: Callable[[App], Awaitable[_T]]) -> _T:
+    """What the work returns, done with an installation that is ready, and closed afterwards."""
 
     async def opened() -> _T:
-        with progress_bars() as progress:
-            async with open_app(load_settings(), progress) as app:
-                return await work(app, progress)
+        app = App(load_settings())
+        try:
+            with progress_bars() as progress:
+                await app.prepare(progress)
+            return await work(app)
+        finally:
+            await app.close()
 
     return asyncio.run(opened())

@@ -61,6 +61,7 @@ class Importer:
 
     async def _run(self, source: RowFile) -> None:
         reader = RowReader()
+        self._tell(source, 0)
         while not self.stopped and (batch := list(islice(source.rows, self.batch_size))):
             self.read += len(batch)
             valid, errors = reader.read((row.number, row.values) for row in batch if not row.error)
@@ -70,10 +71,12 @@ class Importer:
             errors += await self._store(valid)
             for error in sorted(errors, key=lambda error: error["row"]):
                 self.errors.append({**error, "file": source.name})
-            if self.progress:
-                done = batch[-1].position
-                total = source.total or None
-                self.progress(Progress(f"Importing {source.name}", done, total, source.unit))
+            self._tell(source, batch[-1].position)
+
+    def _tell(self, source: RowFile, done: int) -> None:
+        if self.progress:
+            total = source.total or None
+            self.progress(Progress(f"Importing {source.name}", done, total, source.unit))
 
     async def _store(self, rows: Sequence[NumberedContent]) -> list[RowError]:
         try:
