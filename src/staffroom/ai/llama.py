@@ -104,9 +104,8 @@ class LlamaWriter:
             parameters.model.path = str(path)
             parameters.n_ctx = CONTEXT_TOKENS
             parameters.n_parallel = CONCURRENT_ANSWERS
-            # Left to itself the library took 60 times as long on two cores.
-            parameters.cpuparams.n_threads = len(os.sched_getaffinity(0))
-            parameters.cpuparams.poll = 0
+            parameters.cpuparams.n_threads = max(1, _cores() - 1)
+            parameters.cpuparams_batch.n_threads = max(1, _cores() - 1)
             parameters.warmup = False
             parameters.verbosity = -1
             parameters.ui = False
@@ -120,6 +119,18 @@ class LlamaWriter:
                     "`staffroom models fetch`, or name another in STAFFROOM_WRITER."
                 ) from error
         return self._server
+
+
+def _cores() -> int:
+    """The cores that this process may use.
+
+    Threads wait for each other in a loop at every operation. One more thread than there are
+    free cores made an answer take ten times as long on two cores of which one was busy, so
+    one core is left to others.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 async def _until_end(
