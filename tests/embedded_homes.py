@@ -24,6 +24,11 @@ NOBODY = 65534
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may do this")
 
+in_the_open = pytest.mark.skipif(
+    not all(folder.stat().st_mode & 0o001 for folder in Path(sys.prefix).resolve().parents),
+    reason="PostgreSQL's programs lie where other accounts may not go",
+)
+
 CLIENT = """
 import sys
 from pathlib import Path

@@ -1,9 +1,13 @@
 """The commands as people and scripts use them, each in a process of its own."""
 
+import fcntl
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -294,3 +298,52 @@ def count_scenarios(url: str) -> int:
     with psycopg.connect(url) as connection:
         row = connection.execute("SELECT count(*) FROM staffroom.scenarios").fetchone()
     return int(row[0]) if row else 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_session_that_is_told_to_end_leaves_no_server_behind(
+    local: Command, number: signal.Signals
+) -> None:
+    local.environment["STAFFROOM_WRITER"] = "extractive"
+    with subprocess.Popen(
+        [sys.executable, "-m", "staffroom.cli", "ask"],
+        env=local.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as session:
+        assert session.stdin
+        assert session.stdout
+        session.stdin.write("How to handle classroom disruption?\n")
+        session.stdin.flush()
+        while "Written by" not in session.stdout.readline():
+            assert session.poll() is None
+        session.send_signal(number)
+        assert session.wait(30) == 128 + number
+
+    assert not local.json("db", "status")["running"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_the_prompt_ends_the_session(local: Command) -> None:
+    local.environment["STAFFROOM_WRITER"] = "extractive"
+    terminal, side = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "staffroom.cli", "ask"],
+        env=local.environment,
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    ) as session:
+        os.close(side)
+        shown = b""
+        while b"Your question" not in shown:
+            shown += os.read(terminal, 1000)
+        os.write(terminal, b"\x03")
+        assert session.wait(30) == 0
+    os.close(terminal)
+
+    assert not local.json("db", "status")["running"]

@@ -21,6 +21,7 @@ from tests.embedded_homes import (
     copy_home,
     failure,
     in_front,
+    in_the_open,
     made_home,
     only_root,
     wait_for,
@@ -268,6 +269,7 @@ def test_missing_programs_name_what_to_install(born: Path, tmp_path: Path, found
     assert "STAFFROOM_DATABASE_URL" in message
 
 
+@in_the_open
 @only_root
 def test_a_user_without_a_name_is_told(home: Path):
     os.chown(home, NAMELESS, NAMELESS)

@@ -1,6 +1,6 @@
 """The graphs compute what BERT computes: exactly, or in eight bits within a stated distance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +98,25 @@ def test_neighbours_and_padding_do_not_reach_a_vector(models: Path) -> None:
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def default_tokens(models: Path) -> list[list[int]]:
+@pytest.mark.parametrize("text", [". " * 120, "... " * 60, "?", "No", "- " * 80, "THE " * 200])
+def test_texts_that_are_no_prose_stay_near_the_exact_vectors(models: Path, text: str) -> None:
+    checkpoint = read_checkpoint(models / "all-MiniLM-L6-v2")
+    exact = Session(build_graph(checkpoint, read_encoder(checkpoint)))
+    quantised = open_session(checkpoint, [101, 102], models / "graphs")
+    rows = default_tokens(models, [text])
+
+    cosine = np.vdot(
+        quantised.vectors(padded(rows), lengths(rows)), exact.vectors(padded(rows), lengths(rows))
+    )
+
+    assert cosine >= 0.98
+
+
+def default_tokens(models: Path, texts: Sequence[str] = TEXTS) -> list[list[int]]:
     tokenizer = Tokenizer.from_file(str(models / "all-MiniLM-L6-v2" / "tokenizer.json"))
     tokenizer.no_padding()
-    return [encoding.ids for encoding in tokenizer.encode_batch(list(TEXTS))]
+    tokenizer.enable_truncation(256)
+    return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
 
 
 def test_a_quantised_product_is_near_the_exact_one() -> None:

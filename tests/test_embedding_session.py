@@ -13,7 +13,7 @@ from staffroom.embedding.encoder import read_encoder
 from staffroom.embedding.graph import build_graph
 from staffroom.embedding.session import Session, open_session
 from staffroom.errors import ConfigError, EmbedderUnavailable, ModelCorrupt, ModelMissing
-from tests.embedding_checkpoints import make_checkpoint
+from tests.embedding_checkpoints import LAYERS, make_checkpoint
 
 FRAME = [2, 3]
 IDS = np.array([[2, 7, 8, 3]], np.int32)
@@ -102,11 +102,11 @@ def test_where_eight_bits_go_wrong_the_exact_graph_is_kept(
 ) -> None:
     folder = make_checkpoint(tmp_path / "wild")
     weights = load_file(folder / "model.safetensors")
-    random = np.random.default_rng(0)
-    for name, values in weights.items():
-        if name.endswith("LayerNorm.weight"):
-            wild = np.exp(3 * random.standard_normal(values.shape))
-            weights[name] = (values * wild).astype(np.float32)
+    for layer in range(LAYERS):
+        # Twenty units that dwarf all others and cancel each other out.
+        weights[f"encoder.layer.{layer}.intermediate.dense.bias"][:20] = 1000
+        outputs = weights[f"encoder.layer.{layer}.output.dense.weight"]
+        outputs[:, 0:20:2], outputs[:, 1:20:2] = 0.2, -0.2
     save_file(weights, folder / "model.safetensors")
     checkpoint = read_checkpoint(folder)
 

@@ -40,6 +40,7 @@ from tests.embedded_homes import (
     copy_home,
     first_line,
     in_front,
+    in_the_open,
     leave,
     made_home,
     only_root,
@@ -211,6 +212,7 @@ def test_an_installation_that_only_root_can_read_is_opened_to_the_account(
 
 
 @only_root
+@in_the_open
 def test_an_ordinary_account_runs_its_own_server(home: Path):
     os.chown(home, NOBODY, NOBODY)
 

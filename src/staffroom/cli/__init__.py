@@ -1,8 +1,10 @@
 """The command line: `staffroom COMMAND`. `main` is what the installed command calls."""
 
 import logging
+import signal
 import sys
 from importlib.metadata import version
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -48,7 +50,12 @@ def staffroom(
 
 
 def main() -> None:
-    """Run the command line; ends the process with the code that the README documents."""
+    """Run the command line; ends the process with the code that the README documents.
+
+    A closed terminal and a request to end are obeyed in order: the database is left first.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
         app()
     except StaffroomError as error:
@@ -56,3 +63,7 @@ def main() -> None:
             print_json({"error": str(error)})
         print_error(str(error))
         sys.exit(exit_code(error))
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)

@@ -1,6 +1,7 @@
 """`ask` and `search`: what teachers do."""
 
-import asyncio
+import readline  # noqa: F401 - gives the prompt its line editing and history
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -142,7 +143,7 @@ async def _converse(app: App, limit: int) -> None:
         for example in EXAMPLES:
             out.print(Text(f"  {example}", style="dim"))
         out.print("An empty line ends.")
-    while question := (await asyncio.to_thread(_read_line)).strip():
+    while question := _read_line().strip():
         try:
             await _print_answer(app, question, limit)
         except (InputError, UnavailableError) as error:
@@ -150,12 +151,20 @@ async def _converse(app: App, limit: int) -> None:
 
 
 def _read_line() -> str:
+    """The next question; nothing at the end of the input or after Ctrl-C.
+
+    Waits in the main thread, since a thread that waits for a terminal cannot be stopped.
+    """
     if not sys.stdin.isatty():
         return sys.stdin.readline()
+    # asyncio answers Ctrl-C by cancelling, which would be noticed after the next line only.
+    patient = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return input("\nYour question: ")
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
         return ""
+    finally:
+        signal.signal(signal.SIGINT, patient)
 
 
 def _print_match(match: Match) -> None:

@@ -54,8 +54,8 @@ class Encoder:
     `shift` is what the last normalisation would have added to every token.
     """
 
-    words: Array
-    positions: Array
+    words: NDArray[np.float32]
+    positions: NDArray[np.float32]
     gain: Array
     layers: tuple[Layer, ...]
     shift: Array
@@ -90,21 +90,25 @@ class _Weights:
     def tensor(self, name: str) -> Array:
         return self.tensors[self.prefix + name].astype(np.float64)
 
+    def table(self, name: str) -> NDArray[np.float32]:
+        """A table of embeddings, which is too large for more precision than is used."""
+        return self.tensors[f"{self.prefix}embeddings.{name}_embeddings.weight"].astype(np.float32)
+
     def product(self, name: str) -> Product:
         return Product(self.tensor(f"{name}.weight").T, self.tensor(f"{name}.bias"))
 
 
 def _rewrite(checkpoint: Checkpoint, weights: _Weights) -> Encoder:
     first = checkpoint.first_position
-    positions = weights.tensor("embeddings.position_embeddings.weight")
+    positions = weights.table("position")[first : first + checkpoint.max_tokens]
     shift = weights.tensor("embeddings.LayerNorm.bias")
     layers = []
     for number in range(checkpoint.layers):
         layer, shift = _rewrite_layer(weights, f"encoder.layer.{number}", shift)
         layers.append(layer)
     return Encoder(
-        words=weights.tensor(_WORDS) + weights.tensor("embeddings.token_type_embeddings.weight")[0],
-        positions=positions[first : first + checkpoint.max_tokens],
+        words=weights.table("word") + weights.table("token_type")[0],
+        positions=positions,
         gain=weights.tensor("embeddings.LayerNorm.weight"),
         layers=tuple(layers),
         shift=shift,

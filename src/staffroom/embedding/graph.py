@@ -239,8 +239,8 @@ class _Writer:
         self._nodes.append(helper.make_node(operator, inputs, names, name=stem, **attributes))
         return names
 
-    def _floats(self, values: Array) -> str:
-        return self._constant(values.astype(np.float32))
+    def _floats(self, values: Array | NDArray[np.float32]) -> str:
+        return self._constant(values.astype(np.float32, copy=False))
 
     def _constant(self, values: ArrayLike | NDArray[Any]) -> str:
         name = f"constant{len(self._constants)}"

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from staffroom.embedding.encoder import Array, Product
+from staffroom.embedding.encoder import Array, Encoder, Product
 
 _EXCEPTIONAL = 10.0
 """A unit that matters this many times more than the median unit keeps full precision."""
 
 _MOST_EXCEPTIONS = 8
 _SMALLEST_PEAK = 1e-3
+_POSITIONS = 6
+_WORDS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,25 @@ class QuantisedProduct:
     bias: NDArray[np.float32]
     input_scale: np.float32
     input_zero: np.uint8
+
+
+def first_inputs(encoder: Encoder, epsilon: float) -> Range:
+    """The range of what the first layer reads: every word, at positions near and far.
+
+    No samples are needed here, and none would do: one punctuation mark can reach twice as
+    far as a thousand words, and a line of dots would then have a wrong vector.
+    """
+    low, high = np.full_like(encoder.gain, np.inf), np.full_like(encoder.gain, -np.inf)
+    positions = np.linspace(0, len(encoder.positions) - 1, _POSITIONS).astype(int)
+    for start in range(0, len(encoder.words), _WORDS_AT_ONCE):
+        for position in encoder.positions[positions]:
+            inputs = encoder.words[start : start + _WORDS_AT_ONCE] + position
+            inputs -= inputs.mean(axis=1, keepdims=True)
+            inputs /= np.sqrt((inputs**2).mean(axis=1, keepdims=True) + epsilon)
+            outputs = inputs * encoder.gain
+            low = np.minimum(low, outputs.min(axis=0))
+            high = np.maximum(high, outputs.max(axis=0))
+    return Range(low, high)
 
 
 def smoothing(inputs: Range) -> Array:

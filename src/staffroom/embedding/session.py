@@ -27,7 +27,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from staffroom.embedding.checkpoint import Checkpoint
 from staffroom.embedding.encoder import Encoder, read_encoder
-from staffroom.embedding.quantisation import Range
+from staffroom.embedding.quantisation import Range, first_inputs
 from staffroom.errors import ConfigError, EmbedderUnavailable
 from staffroom.types import Vectors
 
@@ -123,8 +123,10 @@ def _build(checkpoint: Checkpoint, frame: list[int]) -> bytes:
     exact = Session(build_graph(checkpoint, encoder, probed=True))
     probe = samples[0][:1, :_PROBE_TOKENS]
     notes = {_PROBE: json.dumps([probe.tolist(), exact.vectors(probe, _full(probe)).tolist()])}
-    names = product_names(checkpoint)
-    ranges = _ranges(exact, samples, {name: inputs_of(name) for name in names})
+    first, *others = product_names(checkpoint)
+    ranges = _ranges(exact, samples, {name: inputs_of(name) for name in others})
+    ranges[first] = first_inputs(encoder, checkpoint.epsilon)
+    del exact
     graph = build_graph(checkpoint, encoder, ranges=ranges, notes=notes)
     near = _is_near(Session(graph))
     if not near:
