@@ -336,7 +336,7 @@ def test_ctrl_c_at_the_prompt_ends_the_session(local: Command) -> None:
         stdout=side,
         stderr=side,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - no threads here
     ) as session:
         os.close(side)
         shown = b""

@@ -54,6 +54,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest(
         ("STAFFROOM_BATCH_SIZE", "many"),
         ("STAFFROOM_BATCH_SIZE", "0"),
         ("STAFFROOM_LOG_LEVEL", "loud"),
+        ("STAFFROOM_OPENAI_BASE_URL", "nonsense"),
         ("STAFFROOM_TENANT", "our school"),
     ],
 )
@@ -62,6 +63,12 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
 
     with pytest.raises(ConfigError, match=f"{name} is '{value}': "):
         load_settings()
+
+
+def test_an_empty_setting_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFFROOM_HOME", "")
+
+    assert load_settings().home.is_absolute()
 
 
 def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,13 +14,19 @@ from staffroom.config import Settings
 from staffroom.embedding import load_embedder
 from staffroom.embedding.generator import EmbeddingGenerator
 from staffroom.embedding.local import SLICE_TOKENS, LocalEmbedder, slices
-from staffroom.errors import ConfigError, InputError, ModelCorrupt, ModelMissing
+from staffroom.errors import (
+    ConfigError,
+    EmbedderUnavailable,
+    InputError,
+    ModelCorrupt,
+    ModelMissing,
+)
 from staffroom.monitoring.metrics import EMBEDDING_TIME
 from tests.embedding_checkpoints import DIMENSIONS, make_checkpoint
 from tests.fakes import WordEmbedder
 
 NOISE = "How do I settle a noisy class?"
-TOGETHER = 1e-4
+TOGETHER = 1e-5
 
 
 @pytest.fixture
@@ -233,6 +239,25 @@ async def test_a_damaged_tokenizer_is_named(tmp_path: Path) -> None:
     (folder / "tokenizer.json").unlink()
     with pytest.raises(ModelMissing, match=r"tokenizer\.json"):
         await embedder.embed(["noise"], "query")
+
+
+async def test_a_run_that_fails_is_told_to_everyone_who_waits(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "tiny")
+    tokenizer = folder / "tokenizer.json"
+    tokenizer.write_text(
+        tokenizer.read_text()
+        .replace('"noise": 7', '"noise": 70')
+        .replace('"noise":7', '"noise":70')
+    )
+    embedder = LocalEmbedder(str(folder), tmp_path)
+
+    questions = [embedder.embed(["noise"], "query") for _ in range(3)]
+    batch = embedder.embed(["noise", "class"], "passage")
+    results = await asyncio.gather(*questions, batch, return_exceptions=True)
+
+    assert [type(result) for result in results] == [EmbedderUnavailable] * 4
+    assert (await embedder.embed(["class"], "query")).shape == (1, DIMENSIONS)
+    await embedder.close()
 
 
 async def test_identity_names_the_model_and_its_weights(tiny: LocalEmbedder) -> None:

@@ -70,7 +70,6 @@ def test_the_separator_of_a_csv_file_is_seen_in_its_first_line(tmp_path: Path, m
 
     opened = open_rows(path)
 
-    assert list(opened.ignored) == ["colour"]
     assert [values(row) for row in opened.rows] == [{"name": "N", "text": "D", "colour": "red"}]
 
 
@@ -103,8 +102,8 @@ def test_numbers_and_dates_of_an_excel_sheet_are_understood(tmp_path: Path) -> N
     [
         ("a.jsonl", b"", "is empty"),
         ("a.txt", b"text", "no known kind"),
-        ("a.csv", b"PK\x03\x04\x00\x00", "binary data"),
-        ("a.csv", b"name,te\xfft\n", "not a text file in UTF-8"),
+        ("a.csv", b"PK\x03\x04\x00\x00", "an Excel file or an archive"),
+        ("a.csv", b"name,te\xfft\n", "not text in UTF-8"),
         ("a.csv", b"name,colour\na,b\n", "no column for the description"),
         ("a.csv", b"text,name,name\na,b,c\n", "column name twice"),
         ("a.xlsx", b"name,text\na,b\n", "not an Excel file"),
@@ -123,19 +122,57 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match="there is no file"):
         open_rows(tmp_path / "none.csv")
-    (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(UnreadableFile, match="cannot be read"):
-        open_rows(tmp_path / "folder.csv")
+    for name in ("folder.csv", "folder.jsonl", "folder.xlsx"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(UnreadableFile, match="cannot be read"):
+            open_rows(tmp_path / name)
 
 
-def test_a_csv_file_that_breaks_in_the_middle_keeps_the_rows_before(tmp_path: Path) -> None:
+def test_bytes_that_are_no_utf8_cost_one_row_of_a_csv_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes(b"name,text\n" + b"a,b\n" * 5_000 + b"c,\xff\n")
+    path.write_bytes(b"name,text\n" + b"a,b\n" * 5_000 + b"c,\xff\n" + b"d,e\n" * 5_000)
 
     rows = list(open_rows(path).rows)
 
-    assert "cannot be read" in rows[-1].error
-    assert len(rows) > 1_000
+    assert len(rows) == 10_001
+    assert [(row.number, row.error) for row in rows if row.error] == [
+        (5_002, "is not in UTF-8; save the file as CSV UTF-8")
+    ]
+    assert rows[-1].position == path.stat().st_size
+
+
+@pytest.mark.parametrize("broken", ['c,"never closed', 'c,"closed" too early', 'c,"d\ne"f'])
+def test_quotation_marks_out_of_step_cost_one_row_of_a_csv_file(
+    tmp_path: Path, broken: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"name,text\na,b\na,b\n{broken}\n" + "x,y\n" * 500)
+
+    rows = list(open_rows(path).rows)
+
+    assert [row.number for row in rows if "quotation mark" in row.error] == [4]
+    assert sum(not row.error for row in rows) >= 502
+    assert rows[-1].position == path.stat().st_size
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".xlsx"])
+def test_lists_and_formulas_survive_a_table(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"library{suffix}"
+    row = ROW | {
+        "description": "=cmd()",
+        "tags": ["only; one"],
+        "subjects": ["a|b", "c;d", "e\nf", "[g]"],
+        "grade_bands": ["[]"],
+    }
+
+    write_rows(path, [row])
+
+    assert row_from(scenario_from(values(next(open_rows(path).rows)))) == row
+
+
+def test_a_text_that_no_cell_of_excel_holds_is_not_cut(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="40,000 characters"):
+        write_rows(tmp_path / "a.xlsx", [ROW | {"expected_response": "x" * 40_000}])
 
 
 def test_an_unknown_kind_is_not_written(tmp_path: Path) -> None:

@@ -120,11 +120,23 @@ async def test_progress_reaches_the_end_of_the_file(
     assert (seen[-1].done, seen[-1].total, seen[-1].unit) == (size, size, "bytes")
 
 
-async def test_a_file_that_cannot_be_read_is_refused_before_anything_of_it_is_stored(
-    manager: ContentManager, tmp_path: Path
+async def test_a_file_that_cannot_be_read_is_refused_before_anything_is_stored(
+    manager: ContentManager, vector_ops: VectorOperations, tmp_path: Path
 ) -> None:
+    good = write(tmp_path / "a.jsonl", TRICKY[:1])
     with pytest.raises(UnreadableFile):
-        await manager.import_files([tmp_path / "none.jsonl"])
+        await manager.import_files([good, tmp_path / "none.jsonl"])
+
+    assert await vector_ops.list_scenarios() == []
+
+
+async def test_columns_that_mean_nothing_are_told(manager: ContentManager, tmp_path: Path) -> None:
+    rows = [{"text": "A.", "colour": "red"}, {"text": "B.", "size": 3, "metadata": {}}]
+
+    report = await manager.import_files([write(tmp_path / "a.jsonl", rows)])
+
+    assert report["ignored"] == ["colour", "size"]
+    assert report["stored"] == 2
 
 
 async def test_an_export_is_what_an_import_reads(

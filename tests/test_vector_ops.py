@@ -196,6 +196,8 @@ async def test_an_update_that_is_wrong_changes_nothing(vector_ops: VectorOperati
 
     with pytest.raises(InvalidScenario, match="status"):
         await vector_ops.update_scenario(scenario.id, {"status": "gone"})
+    with pytest.raises(InvalidScenario, match="is no field"):
+        await vector_ops.update_scenario(scenario.id, {"colour": "red"})
     with pytest.raises(InvalidScenario, match="cannot be changed"):
         await vector_ops.update_scenario(scenario.id, {"id": "other"})
 

@@ -33,7 +33,9 @@ DEFAULT_TENANT = UUID("00000000-0000-7000-8000-000000000001")
 class Settings(BaseSettings):
     """Everything that an operator can set. Frozen; secrets print as asterisks."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
+    )
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("staffroom")),
@@ -61,6 +63,7 @@ class Settings(BaseSettings):
     )
     openai_base_url: str = Field(
         default="https://api.openai.com/v1",
+        pattern="^https?://.",
         description="Address of the OpenAI-compatible server that `openai:` models are asked at.",
     )
     openai_api_key: SecretStr | None = Field(
@@ -123,5 +126,4 @@ def _unknown_setting(name: str, known: set[str]) -> str:
 
 def _explain(error: Mapping[str, Any]) -> str:
     name = PREFIX + "_".join(str(part) for part in error["loc"]).upper()
-    reason = str(error["msg"]).lower()
-    return f"{name} is {error['input']!r}: {reason}. Set it to a valid value, or unset it."
+    return f"{name} is {error['input']!r}: {error['msg']}. Set it to a valid value, or unset it."

@@ -8,7 +8,8 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import date, datetime
 from typing import Any, Final, cast, get_args
@@ -121,7 +122,7 @@ def embedded_text(content: ScenarioContent) -> str:
     return "\n".join((content.name, content.description, *content.example_questions))
 
 
-def unknown_fields(names: Sequence[str]) -> list[str]:
+def unknown_fields(names: Iterable[str]) -> list[str]:
     """Those names that are no field of a scenario and will be ignored."""
     return [name for name in names if _normal(name) not in _KNOWN and _normal(name) != "metadata"]
 
@@ -189,8 +190,7 @@ def _text(name: str, value: Any) -> str:
 
 def _list(name: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        mark = next((mark for mark in ("\n", "|", ";") if mark in value), "\n")
-        value = value.split(mark)
+        value = list_items(value)
     if value is None:
         return ()
     if not isinstance(value, list | tuple):
@@ -200,6 +200,17 @@ def _list(name: str, value: Any) -> tuple[str, ...]:
     if len(items) > MAX_ITEMS:
         raise InvalidScenario(name, f"has {len(items)} items, {MAX_ITEMS} are allowed")
     return items
+
+
+def list_items(text: str) -> list[str]:
+    """The items of a list that was written as text: JSON, or parted by line ends, "|" or ";"."""
+    if text.startswith("["):
+        with suppress(ValueError):
+            items = json.loads(text)
+            if isinstance(items, list):
+                return items
+    mark = next((mark for mark in ("\n", "|", ";") if mark in text), "\n")
+    return [item.strip() for item in text.split(mark) if item.strip()]
 
 
 def _language(text: str) -> str:

@@ -170,7 +170,8 @@ class RowError(TypedDict):
 class ImportReport(TypedDict):
     """What an import did. `status`: no row failed, some did, or all did.
 
-    `stopped` says why it ended early; the rows after that were not read.
+    `stopped` says why it ended early; the rows after that were not read. `ignored` are
+    columns that mean nothing to Staffroom.
     """
 
     status: Literal["success", "partial", "error"]
@@ -180,6 +181,7 @@ class ImportReport(TypedDict):
     failed: int
     errors: list[RowError]
     stopped: NotRequired[str]
+    ignored: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, slots=True)

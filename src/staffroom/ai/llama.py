@@ -8,7 +8,6 @@ account can enter, behind a key that nobody is told.
 import asyncio
 import os
 import secrets
-import shutil
 import tempfile
 import threading
 from collections.abc import AsyncGenerator, Sequence
@@ -40,7 +39,7 @@ class LlamaWriter:
         self._model = name
         self._folder = folder
         self._server: Any = None
-        self._socket_folder = ""
+        self._socket_folder: tempfile.TemporaryDirectory[str] | None = None
         self._thread = ThreadPoolExecutor(CONCURRENT_ANSWERS, thread_name_prefix="llama")
 
     async def stream(self, question: str, matches: Sequence[Match]) -> AsyncGenerator[str, None]:
@@ -77,7 +76,7 @@ class LlamaWriter:
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
         self._server = None
         if self._socket_folder:
-            shutil.rmtree(self._socket_folder, ignore_errors=True)
+            self._socket_folder.cleanup()
 
     def _run(self, request: dict[str, Any], put: Any, left: threading.Event) -> None:
         def receive(chunk: dict[str, Any]) -> bool:
@@ -99,7 +98,7 @@ class LlamaWriter:
             with path.open("rb") as file:
                 if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
                     raise ModelCorrupt(f"{path} is not a GGUF model file. Name one that is.")
-            self._socket_folder = tempfile.mkdtemp(prefix="staffroom-")
+            self._socket_folder = tempfile.TemporaryDirectory(prefix="staffroom-")
             parameters = xllamacpp.CommonParams()
             parameters.model.path = str(path)
             parameters.n_ctx = CONTEXT_TOKENS
@@ -109,7 +108,7 @@ class LlamaWriter:
             parameters.warmup = False
             parameters.verbosity = -1
             parameters.ui = False
-            parameters.hostnames = [f"{self._socket_folder}/llama.sock"]
+            parameters.hostnames = [f"{self._socket_folder.name}/llama.sock"]
             parameters.api_keys = [secrets.token_hex()]
             try:
                 self._server = xllamacpp.Server(parameters)

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from staffroom import models
@@ -11,6 +12,8 @@ from staffroom.errors import StaffroomError
 from staffroom.types import Filters
 
 Check = Callable[[App], Awaitable[str]]
+
+_QUESTION = "How do I settle a noisy class?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ async def _database(app: App) -> str:
 
 
 async def _embedding(app: App) -> str:
-    vector = await app.embedder.get_embedding("How do I settle a noisy class?")
+    vector = await app.embedder.get_embedding(_QUESTION)
     return f"{app.embedder.model}, {len(vector)} dimensions"
 
 
@@ -72,9 +75,11 @@ async def _library(app: App) -> str:
 
 
 async def _writer(app: App) -> str:
-    found = await app.vector_ops.search("How do I settle a noisy class?", limit=1, threshold=0.0)
-    answer = await app.llm_service.generate_response("How do I settle a noisy class?", found)
-    return f"{answer.writer} wrote {len(answer.sentences)} sentences"
+    found = await app.vector_ops.search(_QUESTION, limit=1, threshold=0.0)
+    async with aclosing(app.writer.stream(_QUESTION, found.matches)) as words:
+        async for _ in words:
+            break
+    return f"{app.writer.name} writes"
 
 
 _CHECKS: dict[str, Check] = {

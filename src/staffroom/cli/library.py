@@ -178,6 +178,9 @@ def _print_report(report: ImportReport, *, dry_run: bool, several: bool) -> None
     hidden = len(report["errors"]) - SHOWN_ERRORS
     if hidden > 0:
         err.print(f"... and {hidden} more; --json lists all.")
+    if "ignored" in report:
+        names = ", ".join(report["ignored"])
+        err.print(Text(f"Columns that mean nothing to Staffroom were ignored: {names}."))
     verb = "would be stored" if dry_run else "stored"
     out.print(
         f"{report['read']} rows read: {report['stored']} {verb}, {report['unchanged']} unchanged, "

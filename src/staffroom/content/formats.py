@@ -6,7 +6,9 @@ never the end of the file.
 
 import csv
 import json
+import re
 import zipfile
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,11 +16,12 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 import openpyxl
+from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.utils.exceptions import InvalidFileException
 
 from staffroom.database.batch import Row
 from staffroom.errors import UnreadableFile
-from staffroom.scenario import ALIASES, unknown_fields
+from staffroom.scenario import ALIASES, list_items
 
 SUFFIXES: Final = (".jsonl", ".ndjson", ".csv", ".tsv", ".xlsx")
 
@@ -26,6 +29,13 @@ LIST_MARK: Final = " | "
 """Parts the items of a list in a cell."""
 
 MAX_CELL: Final = 10_000_000
+
+EXCEL_CELL: Final = 32_767
+"""Characters that a cell of Excel holds."""
+
+_ZIP_MAGIC: Final = b"PK\x03\x04"
+_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
+"""What Python makes of bytes that are no UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,6 @@ class RowFile:
     rows: Generator[FileRow, None, None]
     total: int
     unit: Literal["bytes", "rows"]
-    ignored: Sequence[str] = ()
 
 
 def open_rows(path: Path) -> RowFile:
@@ -63,10 +72,14 @@ def open_rows(path: Path) -> RowFile:
         raise UnreadableFile(f"{path} is of no known kind; write {', '.join(SUFFIXES)}.")
     try:
         size = path.stat().st_size
-        if size == 0:
+        with path.open("rb") as file:
+            beginning = file.read(len(_ZIP_MAGIC))
+        if not beginning:
             raise UnreadableFile(f"{path} is empty.")
         if suffix == ".xlsx":
             return _open_excel(path)
+        if beginning == _ZIP_MAGIC:
+            raise UnreadableFile(f"{path} is an Excel file or an archive, not text.")
         if suffix in {".csv", ".tsv"}:
             return _open_csv(path, size)
         return RowFile(path.name, _jsonl_rows(path), size, "bytes")
@@ -92,7 +105,8 @@ def _json_row(number: int, position: int, line: bytes) -> FileRow:
         reason = f"is not UTF-8 at byte {error.start + 1}; save the file as UTF-8"
         return FileRow(number, position, error=reason)
     except (ValueError, RecursionError) as error:
-        return FileRow(number, position, error=f"is not JSON: {error}")
+        reason = f"is not JSON: {error}; write one whole object to a line"
+        return FileRow(number, position, error=reason)
     if not isinstance(values, dict):
         reason = f"is a JSON {type(values).__name__}, not an object"
         return FileRow(number, position, error=reason)
@@ -100,40 +114,72 @@ def _json_row(number: int, position: int, line: bytes) -> FileRow:
 
 
 def _open_csv(path: Path, size: int) -> RowFile:
-    file = path.open(encoding="utf-8-sig", errors="strict", newline="")
-    try:
-        header_line = file.readline()
-        if "\0" in header_line:
-            raise UnreadableFile(f"{path} is not a CSV file: it holds binary data.")
-        mark = max(",;\t|", key=header_line.count)
-        header = _header(path, next(csv.reader([header_line], delimiter=mark), []))
-    except UnicodeDecodeError as error:
-        file.close()
-        raise _not_utf8(path) from error
-    except BaseException:
-        file.close()
-        raise
-    return RowFile(path.name, _csv_rows(file, mark, header), size, "bytes", unknown_fields(header))
+    with _open_text(path) as file:
+        first = file.readline()
+    if "\0" in first or _NOT_UTF8.search(first):
+        raise UnreadableFile(f"{path} is not text in UTF-8. Save it as CSV UTF-8.")
+    mark = max(",;\t|", key=first.count)
+    header = _header(path, next(csv.reader([first], delimiter=mark), []))
+    return RowFile(path.name, _csv_rows(path, mark, header), size, "bytes")
 
 
-def _csv_rows(file: IO[str], mark: str, header: Sequence[str]) -> Generator[FileRow, None, None]:
+def _open_text(path: Path) -> IO[str]:
+    """The file as text; bytes that are no UTF-8 spoil their own row and no other."""
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _csv_rows(path: Path, mark: str, header: Sequence[str]) -> Generator[FileRow, None, None]:
     csv.field_size_limit(MAX_CELL)
-    with closing(file):
-        reader = csv.reader(file, delimiter=mark)
-        position, number = 0, 2
+    with _open_text(path) as file:
+        lines = _Lines(file)
+        next(lines)
+        lines.end_record()
+        reader = csv.reader(lines, delimiter=mark, strict=True)
         while True:
+            number = lines.number + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 return
-            except (csv.Error, UnicodeDecodeError) as error:
-                # What follows a broken row cannot be told from it.
-                yield FileRow(number, position, error=f"cannot be read: {error}")
-                return
-            position += sum(len(cell.encode(errors="replace")) + 1 for cell in cells)
+            except csv.Error as error:
+                lines.end_record(lines=1)
+                reader = csv.reader(lines, delimiter=mark, strict=True)
+                reason = f"has a quotation mark that is not closed or not doubled ({error})"
+                yield FileRow(number, lines.position, error=reason)
+                continue
+            lines.end_record()
             if any(cell.strip() for cell in cells):
-                yield _cell_row(number, position, header, cells)
-            number = reader.line_num + 2
+                yield _cell_row(number, lines.position, header, cells)
+
+
+class _Lines:
+    """The lines of a file. What a broken record took too many can be read again.
+
+    `number` and `position` count the lines and bytes of the records that have ended.
+    """
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._again: deque[str] = deque()
+        self._taken: list[str] = []
+        self.number = 0
+        self.position = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._again.popleft() if self._again else next(self._file)
+        self._taken.append(line)
+        return line
+
+    def end_record(self, lines: int | None = None) -> None:
+        """A record has ended, with all lines that it took or the first few."""
+        kept, rest = self._taken[:lines], self._taken[len(self._taken[:lines]) :]
+        self.number += len(kept)
+        self.position += sum(len(line.encode(errors="surrogateescape")) for line in kept)
+        self._again.extendleft(reversed(rest))
+        self._taken = []
 
 
 def _open_excel(path: Path) -> RowFile:
@@ -148,13 +194,7 @@ def _open_excel(path: Path) -> RowFile:
     except UnreadableFile:
         book.close()
         raise
-    return RowFile(
-        path.name,
-        _excel_rows(book, rows, header),
-        sheet.max_row or 0,
-        "rows",
-        unknown_fields(header),
-    )
+    return RowFile(path.name, _excel_rows(book, rows, header), sheet.max_row or 0, "rows")
 
 
 def _excel_rows(
@@ -182,6 +222,8 @@ def _header(path: Path, cells: Sequence[str]) -> list[str]:
 
 
 def _cell_row(number: int, position: int, header: Sequence[str], cells: Sequence[Any]) -> FileRow:
+    if any(isinstance(cell, str) and _NOT_UTF8.search(cell) for cell in cells):
+        return FileRow(number, position, error="is not in UTF-8; save the file as CSV UTF-8")
     extra = [cell for cell in cells[len(header) :] if cell not in {None, ""}]
     if extra:
         reason = (
@@ -193,10 +235,6 @@ def _cell_row(number: int, position: int, header: Sequence[str], cells: Sequence
     return FileRow(
         number, position, {name: value for name, value in pairs if name and value not in {None, ""}}
     )
-
-
-def _not_utf8(path: Path) -> UnreadableFile:
-    return UnreadableFile(f"{path} is not a text file in UTF-8. Save it as CSV UTF-8.")
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -224,13 +262,31 @@ def _write_excel(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
     sheet = book.create_sheet("scenarios")
     sheet.append(list(ALIASES))
     count = 0
-    for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
-        sheet.append(_cells(row))
+    try:
+        for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
+            sheet.append([_excel_cell(sheet, row["id"], text) for text in _cells(row)])
+    finally:
+        sheet.close()
     book.save(path)
     return count
 
 
+def _excel_cell(sheet: Any, scenario: str, text: str) -> Cell:
+    if len(text) > EXCEL_CELL:
+        raise UnreadableFile(
+            f"a text of scenario {scenario} has {len(text):,} characters, and a cell of Excel "
+            f"holds {EXCEL_CELL:,}. Export to CSV or JSON Lines."
+        )
+    cell: Cell = WriteOnlyCell(sheet, text)
+    cell.data_type = "s"  # a text that begins with "=" is no formula
+    return cell
+
+
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [
-        LIST_MARK.join(row[name]) if isinstance(row[name], list) else row[name] for name in ALIASES
-    ]
+    return [_list_cell(row[name]) if isinstance(row[name], list) else row[name] for name in ALIASES]
+
+
+def _list_cell(items: list[str]) -> str:
+    """The items as people write them, or as JSON where that would part them differently."""
+    text = LIST_MARK.join(items)
+    return text if list_items(text) == items else json.dumps(items, ensure_ascii=False)

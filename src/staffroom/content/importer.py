@@ -4,7 +4,7 @@ Each batch is one transaction and rows that the library already has are skipped,
 so an import that was killed is finished by running it again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -15,6 +15,7 @@ from staffroom.content.formats import FileRow, RowFile, open_rows
 from staffroom.database.batch import NumberedContent, Row, RowReader, report
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import UnavailableError
+from staffroom.scenario import unknown_fields
 from staffroom.types import ImportReport, Progress, ProgressListener, RowError
 
 
@@ -34,6 +35,7 @@ class Importer:
     stored: int = 0
     stopped: str = ""
     errors: list[RowError] = field(default_factory=list)
+    ignored: set[str] = field(default_factory=set)
 
     async def import_rows(self, rows: Iterable[Row], name: str = "rows") -> ImportReport:
         """Every valid row is in the library; rows are numbered from 1."""
@@ -43,13 +45,14 @@ class Importer:
         return self.report()
 
     async def import_file(self, path: Path) -> ImportReport:
-        """Every valid row of the file is in the library.
+        """Every valid row of the file is in the library. Raises: UnreadableFile."""
+        return await self.import_opened([open_rows(path)])
 
-        Raises: UnreadableFile.
-        """
-        source = open_rows(path)
-        with closing(source.rows):
-            await self._run(source)
+    async def import_opened(self, sources: Iterable[RowFile]) -> ImportReport:
+        """Every valid row of the opened files is in the library."""
+        for source in sources:
+            with closing(source.rows):
+                await self._run(source)
         return self.report()
 
     def report(self) -> ImportReport:
@@ -57,6 +60,8 @@ class Importer:
         result = report(self.read, self.stored, self.errors)
         if self.stopped:
             result["stopped"] = self.stopped
+        if self.ignored:
+            result["ignored"] = sorted(self.ignored)
         return result
 
     async def _run(self, source: RowFile) -> None:
@@ -64,6 +69,9 @@ class Importer:
         self._tell(source, 0)
         while not self.stopped and (batch := list(islice(source.rows, self.batch_size))):
             self.read += len(batch)
+            for row in batch:
+                if isinstance(row.values, Mapping):
+                    self.ignored.update(unknown_fields(row.values))
             valid, errors = reader.read((row.number, row.values) for row in batch if not row.error)
             errors += [
                 RowError(row=row.number, field="", reason=row.error) for row in batch if row.error

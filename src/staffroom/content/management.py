@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from staffroom.config import BATCH_SIZE
+from staffroom.content.formats import open_rows
 from staffroom.content.importer import Importer
 from staffroom.content.starter import starter_rows
 from staffroom.database.vector_ops import VectorOperations
@@ -55,14 +56,12 @@ class ContentManager:
     ) -> ImportReport:
         """Every valid row of the files is in the library. A dry run only tells what would be.
 
-        Raises: UnreadableFile, before anything of that file is stored.
+        Raises: UnreadableFile for any of them, before anything is stored.
         """
         importer = Importer(
             self._vector_ops, batch_size=self._batch_size, dry_run=dry_run, progress=progress
         )
-        for path in paths:
-            await importer.import_file(path)
-        return importer.report()
+        return await importer.import_opened([open_rows(path) for path in paths])
 
     async def load_starter_library(self, progress: ProgressListener | None = None) -> ImportReport:
         """The scenarios that ship with Staffroom are in the library, if they never were before."""

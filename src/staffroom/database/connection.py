@@ -242,7 +242,7 @@ def _translated() -> Iterator[None]:
     except PoolTimeout as error:
         raise DatabaseUnavailable(
             f"no database connection became free within {WAIT_SECONDS:g} s. Try again; if it "
-            "lasts, see that PostgreSQL runs: `staffroom db status`."
+            "lasts, see that PostgreSQL runs and is not overloaded."
         ) from error
     except psycopg.errors.DiskFull as error:
         raise DatabaseUnavailable(
@@ -255,8 +255,8 @@ def _translated() -> Iterator[None]:
         ) from error
     except (psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailable(
-            f"PostgreSQL does not answer: {_first_line(error)}. See `staffroom db status`, "
-            "then try again."
+            f"PostgreSQL does not answer: {_first_line(error)}. See that it runs, and that "
+            "STAFFROOM_DATABASE_URL, if it is set, is right; then try again."
         ) from error
 
 

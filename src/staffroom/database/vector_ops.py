@@ -30,7 +30,7 @@ from staffroom.errors import (
     UnavailableError,
 )
 from staffroom.monitoring.error_tracking import track_vector_operation
-from staffroom.scenario import row_from, scenario_from
+from staffroom.scenario import row_from, scenario_from, unknown_fields
 from staffroom.text import MAX_QUESTION, mend
 from staffroom.types import (
     Answer,
@@ -136,6 +136,9 @@ class VectorOperations:
 
         Raises: NotFoundError; InvalidScenario naming the field that is wrong.
         """
+        unknown = unknown_fields(changes)
+        if unknown:
+            raise InvalidScenario(unknown[0], "is no field of a scenario")
         scenario = await self.get_scenario(scenario_id)
         content = scenario_from({**row_from(scenario.content), **changes})
         if content.source_id != scenario.content.source_id:

@@ -40,7 +40,7 @@ class LocalEmbedder:
     """Embeds with a local model, which is loaded at the first use.
 
     Texts are embedded up to the model's token limit; what follows is ignored. A text has the
-    same vector alone and in a batch, but for the rounding of sums (1e-4 at most).
+    same vector alone and in a batch, but for the rounding of sums (1e-5 at most).
     """
 
     def __init__(self, name: str, folder: Path) -> None:

@@ -115,7 +115,7 @@ def open_session(checkpoint: Checkpoint, frame: list[int], cache: Path) -> Sessi
 
 def _build(checkpoint: Checkpoint, frame: list[int]) -> bytes:
     """A graph in eight bits, or the exact one where eight bits go wrong."""
-    from staffroom.embedding.graph import build_graph, inputs_of, product_names  # noqa: PLC0415
+    from staffroom.embedding.graph import build_graph, inputs_of, product_names  # noqa: PLC0415 - needs onnx
 
     started = time.perf_counter()
     encoder = read_encoder(checkpoint)

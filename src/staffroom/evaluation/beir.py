@@ -29,6 +29,8 @@ def read_data_set(folder: Path, split: str | None = None) -> DataSet:
     Raises: UnreadableFile if a part is missing or broken; InputError if there are
         several splits and none is named.
     """
+    if not folder.is_dir():
+        raise UnreadableFile(f"there is no folder {folder}.")
     judgements = _judgements(_split_file(folder, split))
     texts = {str(row["_id"]): str(row["text"]) for row in _rows(folder / "queries.jsonl")}
     missing = [query for query in judgements if query not in texts]

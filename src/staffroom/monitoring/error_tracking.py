@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
+from staffroom.errors import InputError, NotFoundError
 from staffroom.monitoring.metrics import (
     EMBEDDING_TIME,
     OPERATION_ERRORS,
@@ -29,8 +30,9 @@ _TIMERS: Final[dict[str, _Timer]] = {"embedding": EMBEDDING_TIME, "search": SEAR
 def track_vector_operation(
     operation_name: str,
 ) -> Callable[[Callable[_P, Coroutine[Any, Any, _R]]], Callable[_P, Coroutine[Any, Any, _R]]]:
-    """Time the coroutine function under that name, and count and log its errors by class.
+    """Time the coroutine function under that name, and count its errors by class.
 
+    They are logged, too, without their texts; those that the caller can mend only counted.
     "embedding" and "search" are the guide's own histograms; any other name is a label of
     `vector_operation_seconds`. The guide times everything as embedding; that is not copied.
     """
@@ -47,9 +49,8 @@ def track_vector_operation(
             except Exception as error:
                 name = type(error).__name__
                 OPERATION_ERRORS.labels(operation_name, name).inc()
-                _log.error(
-                    "vector_operation_failed", extra={"operation": operation_name, "error": name}
-                )
+                if not isinstance(error, InputError | NotFoundError):
+                    _log.error("the operation %s failed with %s", operation_name, name)
                 raise
             finally:
                 timer.observe(time.perf_counter() - started)
