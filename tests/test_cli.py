@@ -247,7 +247,7 @@ def test_the_first_question_on_a_new_machine_is_answered_by_the_model(local: Com
     assert not answer["abstained"]
     assert len(answer["sentences"]) >= 2
     assert all(
-        sentence["citations"] and sentence["support"] >= 0.8 for sentence in answer["sentences"]
+        sentence["citations"] and sentence["support"] == 1.0 for sentence in answer["sentences"]
     )
     assert answer["matches"][0]["category"] == "disruption"
     assert answer["writer"] == "llama:SmolLM2-135M-Instruct"

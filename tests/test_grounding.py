@@ -41,7 +41,7 @@ def test_copied_and_shortened_sentences_pass_and_cite_their_scenario(sentence: s
 
     assert found is not None
     assert found.citations == (UUID(int=2),)
-    assert found.support >= 0.8
+    assert found.support == 1.0
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,7 @@ def test_copied_and_shortened_sentences_pass_and_cite_their_scenario(sentence: s
         "If it does not work within 5 minutes, speak to the pupil alone.",
         "Do not wait for real silence before you give the next instruction.",
         "Never speak to the pupil alone.",
+        "Wait for real silence before you give the next instruction tomorrow.",
         "Yes.",
     ],
 )

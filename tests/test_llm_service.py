@@ -144,8 +144,11 @@ async def test_sentences_leave_before_the_writer_has_finished() -> None:
     assert writer.closed
 
 
-async def test_a_writer_that_never_stops_is_stopped() -> None:
-    writer = ScriptedWriter(*["Wait for real silence. " * 10] * 1_000)
+@pytest.mark.parametrize(
+    "piece", ["Wait for real silence. ", "Every pupil gets a prize for that. ", "word " * 20]
+)
+async def test_a_writer_that_lost_the_thread_or_never_stops_is_stopped(piece: str) -> None:
+    writer = ScriptedWriter(*[piece] * 1_000)
 
     await answer(writer, NOISE)
 

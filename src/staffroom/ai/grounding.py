@@ -1,8 +1,8 @@
 """Is a sentence backed by the advice it was written from? Pure.
 
-A sentence counts as backed when nearly all of its words stand in one sentence of one
-scenario, with the same numbers, and both say "not" or neither does. That lets a model
-select and shorten, and stops it from adding and from turning advice into its opposite.
+A sentence counts as backed when all of its telling words stand in one sentence of one
+scenario, and both say "not" or neither does. That lets a model select and shorten, and
+stops it from adding a word and from turning advice into its opposite.
 """
 
 import re
@@ -13,8 +13,11 @@ from typing import Final
 from staffroom.ai.sentences import split_sentences
 from staffroom.types import Match, Sentence
 
-MINIMUM_SUPPORT: Final = 0.8
-"""Share of a sentence's words that its evidence has to contain."""
+MINIMUM_SUPPORT: Final = 1.0
+"""Share of a sentence's telling words that its evidence has to contain.
+
+At 0.8 "ring you by one o'clock tomorrow" passed as "by one o'clock tomorrow morning".
+"""
 
 MINIMUM_WORDS: Final = 3
 
@@ -67,8 +70,6 @@ def checked(text: str, advice: Sequence[Evidence]) -> Sentence | None:
 def _support(words: Sequence[str], sentence: Evidence) -> float:
     telling = [word for word in words if word not in _EMPTY_WORDS] or list(words)
     if _is_negative(words) != sentence.negative:
-        return 0.0
-    if any(word[0].isdigit() and word not in sentence.words for word in telling):
         return 0.0
     return sum(word in sentence.words for word in telling) / len(telling)
 

@@ -104,7 +104,7 @@ class LlamaWriter:
             parameters.n_ctx = CONTEXT_TOKENS
             parameters.n_parallel = CONCURRENT_ANSWERS
             parameters.cpuparams.n_threads = max(1, _cores() - 1)
-            parameters.cpuparams_batch.n_threads = max(1, _cores() - 1)
+            parameters.cpuparams_batch.n_threads = _cores()
             parameters.warmup = False
             parameters.verbosity = -1
             parameters.ui = False
@@ -125,7 +125,7 @@ def _cores() -> int:
 
     Threads wait for each other in a loop at every operation. One more thread than there are
     free cores made an answer take ten times as long on two cores of which one was busy, so
-    one core is left to others.
+    one core is left to others. Reading the prompt, they wait less often.
     """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

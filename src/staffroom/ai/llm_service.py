@@ -19,6 +19,9 @@ MINIMUM_SENTENCES: Final = 2
 
 MAX_CHARACTERS: Final = 6_000
 
+MOST_MISSES: Final = 3
+"""Sentences in a row that are invented or repeated, after which a writer is not heard further."""
+
 _NIL: Final = UUID(int=0)
 
 _log = logging.getLogger(__name__)
@@ -78,13 +81,17 @@ async def _backed(
     A writer that fails ends here, with what it had finished: no half sentence leaves.
     """
     advice = evidence(matches)
+    misses = 0
     try:
         async with aclosing(_sentences(writer, query, matches)) as texts:
             async for text in texts:
                 sentence = checked(text, advice)
                 if sentence and all(sentence.text != said.text for said in sentences):
+                    misses = 0
                     sentences.append(sentence)
                     yield sentence
+                elif (misses := misses + 1) >= MOST_MISSES:
+                    return
     except (WriterUnavailable, ModelMissing, ModelCorrupt) as error:
         _log.warning("the vetted advice is quoted, because the writer failed: %s", error)
 
