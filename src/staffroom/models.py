@@ -330,9 +330,10 @@ def _last_error(log: str) -> str:
 def _largest(folder: Path) -> int:
     """Size of the largest file below a folder in which pip creates, moves and removes."""
     size = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            size = max(size, path.stat().st_size)
+    for parent, _, names in os.walk(folder):  # passes over what vanishes, as rglob does not
+        for name in names:
+            with suppress(FileNotFoundError):
+                size = max(size, (Path(parent) / name).stat().st_size)
     return size
 
 
