@@ -170,7 +170,7 @@ class Database:
             async with await _connect(await self._app_conninfo()) as application:
                 await prove_isolation(application)
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            await self._app_conninfo(),
+            self._app_conninfo,
             connection_class=AsyncConnection[DictRow],
             kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_SECONDS},
             min_size=1,
@@ -178,7 +178,7 @@ class Database:
             max_waiting=MAX_WAITING,
             timeout=WAIT_SECONDS,
             configure=_configure,
-            check=self._check,
+            check=AsyncConnectionPool.check_connection,
             open=False,
         )
         with _translated():
@@ -196,19 +196,15 @@ class Database:
         return await _connect(conninfo)
 
     async def _app_conninfo(self) -> str:
+        """How to reach the database as the application. A server of ours runs afterwards.
+
+        The pool asks for every connection that it makes, and so brings a server back that
+        was killed.
+        """
         if self._server is not None:
             return make_conninfo(await asyncio.to_thread(self._server.start), user="staffroom_app")
         assert self._settings.database_url is not None
         return self._settings.database_url.get_secret_value()
-
-    async def _check(self, connection: Connection) -> None:
-        """The connection works; a server of ours that was killed is started again."""
-        try:
-            await AsyncConnectionPool.check_connection(connection)
-        except psycopg.Error:
-            if self._server is not None:
-                await asyncio.to_thread(self._server.start)
-            raise
 
 
 async def _connect(conninfo: str) -> Connection:
