@@ -115,6 +115,13 @@ def load_settings(**overrides: Any) -> Settings:
         raise ConfigError("; ".join(map(_explain, error.errors()))) from error
 
 
+def available_cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _unknown_setting(name: str, known: set[str]) -> str:
     own = {setting.removeprefix(PREFIX): setting for setting in known}
     nearest = difflib.get_close_matches(name.upper().removeprefix(PREFIX), own, n=1)

@@ -6,7 +6,6 @@ account can enter, behind a key that nobody is told.
 """
 
 import asyncio
-import os
 import secrets
 import tempfile
 import threading
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from staffroom import models
 from staffroom.ai.prompt import build_prompt
+from staffroom.config import available_cores
 from staffroom.errors import ModelCorrupt, WriterUnavailable
 from staffroom.types import Match
 
@@ -103,8 +103,10 @@ class LlamaWriter:
             parameters.model.path = str(path)
             parameters.n_ctx = CONTEXT_TOKENS
             parameters.n_parallel = CONCURRENT_ANSWERS
-            parameters.cpuparams.n_threads = max(1, _cores() - 1)
-            parameters.cpuparams_batch.n_threads = _cores()
+            # Threads wait for each other in a loop at every operation: with one of two cores
+            # busy, two threads took ten times as long as one. Reading the prompt, they wait less.
+            parameters.cpuparams.n_threads = max(1, available_cores() - 1)
+            parameters.cpuparams_batch.n_threads = available_cores()
             parameters.warmup = False
             parameters.verbosity = -1
             parameters.ui = False
@@ -118,18 +120,6 @@ class LlamaWriter:
                     "`staffroom models fetch`, or name another in STAFFROOM_WRITER."
                 ) from error
         return self._server
-
-
-def _cores() -> int:
-    """The cores that this process may use.
-
-    Threads wait for each other in a loop at every operation. One more thread than there are
-    free cores made an answer take ten times as long on two cores of which one was busy, so
-    one core is left to others. Reading the prompt, they wait less often.
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 async def _until_end(

@@ -89,10 +89,11 @@ class Library:
     async def preview(self, rows: Sequence[NumberedContent]) -> int:
         """How many of the rows would change the library."""
         generation = await self.generation()
-        known = await self._known(generation, [row.content for row in rows])
+        keys = [source_key(row.content) for row in rows]
+        known = await self._known(generation, keys)
         return sum(
-            not (entry := known.get(source_key(row.content))) or not entry.holds(row.content)
-            for row in rows
+            key not in known or not known[key].holds(row.content)
+            for key, row in zip(keys, rows, strict=True)
         )
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
@@ -120,7 +121,7 @@ class Library:
         self, generation: Generation, contents: Sequence[ScenarioContent], reason: str
     ) -> list[Stored]:
         keys = [source_key(content) for content in contents]
-        known = await self._known(generation, contents)
+        known = await self._known(generation, keys)
         due = [
             content
             for content, key in zip(contents, keys, strict=True)
@@ -134,10 +135,7 @@ class Library:
         }
         return [results[key] for key in keys]
 
-    async def _known(
-        self, generation: Generation, contents: Sequence[ScenarioContent]
-    ) -> dict[str, Known]:
-        keys = [source_key(content) for content in contents]
+    async def _known(self, generation: Generation, keys: Sequence[str]) -> dict[str, Known]:
         async with self._database.read(self._tenant_id) as connection:
             return await known_scenarios(connection, self._tenant_id, generation, keys)
 

@@ -4,7 +4,7 @@ A batch that was written before changes nothing; a batch that is killed leaves
 nothing; so an import may stop anywhere and be run again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -116,18 +116,38 @@ async def write_scenarios(
     if lacking:
         await _write_vectors(connection, tenant_id, generation, lacking)
     if changed:
-        await connection.execute(
-            statement("add_audit"),
-            {
-                "tenant_id": tenant_id,
-                "audit_id": uuid7(),
-                "actor": author,
-                "action": "scenarios.store",
-                "subject_id": changed[0].scenario_id if len(changed) == 1 else None,
-                "detail": Jsonb({"scenarios": len(changed), "reason": reason}),
-            },
+        await add_audit(
+            connection,
+            tenant_id,
+            actor=author,
+            action="scenarios.store",
+            subject_id=changed[0].scenario_id if len(changed) == 1 else None,
+            detail={"scenarios": len(changed), "reason": reason},
         )
     return [Stored(write.scenario_id, write.changed) for write in writes]
+
+
+async def add_audit(
+    connection: Connection,
+    tenant_id: UUID,
+    *,
+    actor: str,
+    action: str,
+    subject_id: UUID | None,
+    detail: Mapping[str, Any],
+) -> None:
+    """The change is on record, if the transaction is."""
+    await connection.execute(
+        statement("add_audit"),
+        {
+            "tenant_id": tenant_id,
+            "audit_id": uuid7(),
+            "actor": actor,
+            "action": action,
+            "subject_id": subject_id,
+            "detail": Jsonb(detail),
+        },
+    )
 
 
 def _plan(item: Item, known: Known | None) -> Write:

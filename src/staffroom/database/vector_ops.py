@@ -6,8 +6,6 @@ from uuid import UUID
 
 import numpy as np
 import psycopg
-from psycopg.types.json import Jsonb
-from uuid_utils.compat import uuid7
 
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
 from staffroom.database.batch import NumberedContent, Row, RowReader, report
@@ -22,6 +20,7 @@ from staffroom.database.rows import (
 )
 from staffroom.database.search import Searcher
 from staffroom.database.statements import statement
+from staffroom.database.store import add_audit
 from staffroom.errors import (
     InputError,
     InvalidScenario,
@@ -156,16 +155,13 @@ class VectorOperations:
             cursor = await connection.execute(statement("delete_scenario"), key)
             if cursor.rowcount == 0:
                 raise _no_scenario(scenario_id)
-            await connection.execute(
-                statement("add_audit"),
-                {
-                    "tenant_id": self._tenant_id,
-                    "audit_id": uuid7(),
-                    "actor": self._author,
-                    "action": "scenario.delete",
-                    "subject_id": scenario_id,
-                    "detail": Jsonb({}),
-                },
+            await add_audit(
+                connection,
+                self._tenant_id,
+                actor=self._author,
+                action="scenario.delete",
+                subject_id=scenario_id,
+                detail={},
             )
 
     async def find_similar_scenarios(

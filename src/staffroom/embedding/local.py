@@ -6,7 +6,6 @@ waits for a batch, and questions that arrive together are run together.
 """
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from staffroom import models
+from staffroom.config import available_cores
 from staffroom.embedding.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
 from staffroom.embedding.inputs import check_texts, prepared
 from staffroom.embedding.session import RECIPE, Session, Tokens, open_session
@@ -135,7 +135,7 @@ class _Engine:
         self._session = session
         self._waiting: deque[_Question] = deque()
         self._question_thread = ThreadPoolExecutor(1, "staffroom-question")
-        self._batch_threads = ThreadPoolExecutor(_cores(), "staffroom-batch")
+        self._batch_threads = ThreadPoolExecutor(available_cores(), "staffroom-batch")
 
     def question(self, text: str, role: Role) -> "Future[Vector]":
         """The vector of one text, together with those of others that wait."""
@@ -196,10 +196,3 @@ def _read_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.enable_truncation(checkpoint.max_tokens)
     return tokenizer
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -4,7 +4,6 @@ Written anew at every start, so that a container that grew or a notebook with
 another amount of memory gets settings that fit.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+
+from staffroom.config import available_cores
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
@@ -37,7 +38,7 @@ def measure(data: Path) -> Machine:
     limits = memory_limits(CONTROL_GROUPS, _memberships())
     return Machine(
         memory_bytes=min([psutil.virtual_memory().total, *limits]),
-        cores=_cores(),
+        cores=available_cores(),
         shared_memory_bytes=_free_bytes(SHARED_MEMORY),
         disk_bytes=_free_bytes(data),
     )
@@ -154,12 +155,6 @@ def _megabytes(size: int) -> str:
 def _quote(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "''")
     return f"'{escaped}'"
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _free_bytes(folder: Path) -> int:
