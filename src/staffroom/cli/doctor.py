@@ -50,7 +50,7 @@ async def _settings(app: App) -> str:
 async def _model_files(app: App) -> str:
     known = {model.name for model in models.catalogue()}
     used = [spec.partition(":")[2] for spec in (app.settings.embedder, app.settings.writer)]
-    names = [name for name in used if name in known]
+    names = [name for name in used if name in known or models.is_reference(name)]
     for name in names:
         models.verify(app.settings.models, name)
     return f"{', '.join(names) or 'none of the catalogue is used'}: every byte is as pinned"

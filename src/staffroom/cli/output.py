@@ -59,7 +59,7 @@ def progress_bars() -> Iterator[ProgressListener]:
     """A listener that draws a bar for each task, on a terminal; elsewhere it stays silent."""
     bars = Bars(
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         _Amount(),
         TimeRemainingColumn(),
