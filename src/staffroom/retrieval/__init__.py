@@ -1,0 +1,1 @@
+"""From scores to relevance: fitted on golden questions, one scale for every model. Pure."""
