@@ -10,7 +10,9 @@ import pytest
 from staffroom.database.connection import Database
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import InputError, InvalidScenario, NotFoundError
-from staffroom.types import Answer, Filters, Match, Sentence
+from staffroom.retrieval.calibration import Calibration
+from staffroom.retrieval.scope import BUCKETS, KINDS, Scope
+from staffroom.types import Answer, Filters, Match, OutOfScope, Sentence
 from tests.fakes import WordEmbedder
 
 NOISE: dict[str, Any] = {
@@ -225,7 +227,7 @@ async def test_a_deleted_scenario_leaves_no_row_anywhere(
             "WHERE table_schema = 'staffroom' AND column_name = 'scenario_id'"
         )
         tables = [row["table_name"] for row in await cursor.fetchall()]
-        assert len(tables) == 4
+        assert len(tables) == 5
         for table in tables:
             cursor = await connection.execute(
                 f"SELECT count(*) AS n FROM staffroom.{table} WHERE scenario_id = %s",
@@ -310,6 +312,70 @@ async def test_the_threshold_decides_and_zero_lets_everything_pass(
     assert strict.threshold == 0.99
 
 
+async def test_where_nothing_passes_the_closest_are_named_as_perhaps_related(
+    vector_ops: VectorOperations,
+) -> None:
+    await vector_ops.batch_process([{"text": f"Class situation {n}"} for n in range(5)])
+
+    everything = await vector_ops.search("class situation", 10, 0.0)
+    strict = await vector_ops.search("class situation", 10, 1.0)
+
+    assert everything.related == ()
+    assert strict.related == everything.matches[:3]
+
+
+async def test_a_calibration_is_kept_for_everybody_who_uses_the_model(
+    vector_ops: VectorOperations, database: Database
+) -> None:
+    await vector_ops.batch_process([NOISE, LATE])
+    scores = await relevances(vector_ops)
+    assert not await vector_ops.is_calibrated()
+
+    await vector_ops.calibrate(Calibration(cosine=4.0, behind=1.0, bias=-2.0))
+
+    fitted = await relevances(vector_ops)
+    odds = [4 * score - (scores[0] - score) - 2 for score in scores]
+    assert fitted == pytest.approx([1 / (1 + np.exp(-value)) for value in odds], abs=1e-6)
+    later = VectorOperations(database, WordEmbedder())
+    assert await later.is_calibrated()
+    assert await relevances(later) == fitted
+    assert not await VectorOperations(database, WordEmbedder("other words")).is_calibrated()
+
+
+async def relevances(vector_ops: VectorOperations) -> list[float]:
+    return [match.relevance for match in await vector_ops.find_similar_scenarios("class", 2, 0.0)]
+
+
+async def test_what_vetted_advice_must_not_answer_is_found_but_set_aside(
+    vector_ops: VectorOperations, embedder: WordEmbedder
+) -> None:
+    await vector_ops.batch_process([NOISE, LATE])
+    await vector_ops.calibrate(Calibration(1.0, 0.0, 0.0, scope_that_refuses("medical")))
+
+    found = await vector_ops.retrieve("class talks")
+
+    assert (found.reason, found.matches) == ("medical", ())
+    assert found.related == (await vector_ops.search("class talks")).matches
+    assert found.best_relevance == found.related[0].relevance
+    ready = (await embedder.embed(["class talks"], "query"))[0]
+    assert await vector_ops.retrieve("class talks", ready) == found
+
+
+async def test_without_a_calibration_nothing_is_set_aside(vector_ops: VectorOperations) -> None:
+    await vector_ops.batch_process([NOISE])
+
+    found = await vector_ops.retrieve("class talks")
+
+    assert (found.reason, len(found.matches)) == (None, 1)
+
+
+def scope_that_refuses(kind: OutOfScope) -> Scope:
+    """One that takes every question for one of that kind."""
+    biases = np.array([0.0, -9.0, *(float(own == kind) for own in KINDS)])
+    letters = np.zeros(64 + BUCKETS)
+    return Scope(letters, letters, np.zeros((len(KINDS), 64)), biases, np.array([0, 0, -9.0]), 0.5)
+
+
 async def test_an_empty_library_has_no_best_relevance(vector_ops: VectorOperations) -> None:
     result = await vector_ops.search("anything")
 
@@ -349,9 +415,9 @@ def answer_from(match: Match) -> Answer:
         text="Wait.",
         sentences=(Sentence("Wait.", (match.scenario.id,), 1.0),),
         matches=(match,),
+        outcome="quoted",
         threshold=0.3,
         best_relevance=match.relevance,
-        abstained=False,
         writer="extractive",
     )
 

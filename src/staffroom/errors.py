@@ -14,6 +14,7 @@ StaffroomError
     ├── DatabaseUnavailable   PostgreSQL cannot be started, reached or used
     ├── EmbedderUnavailable   the embedding model failed or cannot be reached
     ├── WriterUnavailable     the language model failed, was too slow or cannot be reached
+    ├── Overloaded            too many questions are being answered; says when to try again
     └── SearchError           a search failed; the guide's name, the cause is chained
 
 A message says what happened, with the values, and then the next step. Anything
@@ -79,7 +80,26 @@ class EmbedderUnavailable(UnavailableError):
 
 
 class WriterUnavailable(UnavailableError):
-    """The language model failed, was too slow or cannot be reached."""
+    """The language model failed, was too slow or cannot be reached.
+
+    `temporary` if the same request may succeed later; `retry_after` are the seconds that the
+    model's server asked for.
+    """
+
+    def __init__(
+        self, message: str, *, temporary: bool = True, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.temporary = temporary
+        self.retry_after = retry_after
+
+
+class Overloaded(UnavailableError):
+    """Too many questions are being answered at once. `retry_after` seconds later it may work."""
+
+    def __init__(self, message: str, retry_after: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class SearchError(UnavailableError):

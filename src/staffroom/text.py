@@ -4,19 +4,23 @@ import re
 import unicodedata
 from typing import Final
 
+from staffroom.errors import InputError
+
 MAX_QUESTION: Final = 4_000
 """Characters of a question. More than a page is not a question."""
 
-NORMALISER_VERSION: Final = 1
+NORMALISER_VERSION: Final = 2
 """Counts changes of `clean` and `mend`: text in another form has another embedding."""
 
-_INVISIBLE: Final = re.compile("[\u200b\u2060\ufeff\U000e0000-\U000e007f]")
-"""Characters that show nothing but can carry hidden instructions.
+_INVISIBLE: Final = re.compile(
+    "[\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
+)
+"""Characters that show nothing but can carry hidden instructions or turn the reading direction.
 
 Joiners (U+200C, U+200D) and variation selectors stay: Persian, Hindi and emoji need them.
 """
 
-_UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters and halves of surrogate pairs: damage, not text."""
 
 
@@ -39,6 +43,21 @@ def damage(text: str) -> str | None:
 def mend(text: str) -> str:
     """The cleaned text with whatever cannot be stored replaced: a question is never refused."""
     return clean(_UNSTORABLE.sub("\ufffd", text))
+
+
+def clean_question(question: str) -> str:
+    """The question as it is embedded, sent and stored.
+
+    Raises: InputError if it is empty or too long to be a question.
+    """
+    text = mend(question)
+    if not text:
+        raise InputError("the question is empty. Ask, for example, how to settle a noisy class.")
+    if len(text) > MAX_QUESTION:
+        raise InputError(
+            f"the question is {len(text):,} characters long; ask in at most {MAX_QUESTION:,}."
+        )
+    return text
 
 
 def shorten(text: str, length: int) -> str:

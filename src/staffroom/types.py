@@ -4,7 +4,7 @@ A scenario is what the library holds; a match is a scenario with its relevance t
 a question; an answer is prose that rests on matches, sentence by sentence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, NotRequired, Protocol, TypedDict
@@ -19,10 +19,26 @@ Vector = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 """Shape (texts, dimensions), rows of unit length."""
 
+Array = NDArray[np.float64]
+"""Numbers to reckon with; its shape is named where it is used."""
+
 Role = Literal["query", "passage"]
 """What a text is embedded as: some models want a different prefix for each."""
 
 Status = Literal["draft", "published", "retired"]
+
+Outcome = Literal["written", "direct", "quoted", "abstained"]
+"""How an answer came about.
+
+written: by the writer; direct: the advice of one scenario that the question asks for nearly word
+for word; quoted: vetted advice in place of a writer that failed; abstained: nothing fitted.
+"""
+
+UNCERTAIN_RELEVANCE = 0.3
+"""Relevance below which a scenario is more likely about something else than not."""
+
+OutOfScope = Literal["off_topic", "not_covered", "medical", "legal", "harmful"]
+"""Kinds of question that vetted classroom advice must not answer."""
 
 
 class Embedder(Protocol):
@@ -121,41 +137,82 @@ class SearchResult:
     """The matches at or above the threshold, best first.
 
     `best_relevance` is that of the closest scenario even when it did not pass,
-    and None when the library holds nothing that the filters allow.
+    and None when the library holds nothing that the filters allow. `related` are the
+    closest ones where none passed: perhaps related, no ground for an answer. `reason` is
+    why matches were set aside that would have passed.
     """
 
     matches: tuple[Match, ...]
     threshold: float
     best_relevance: float | None
+    related: tuple[Match, ...] = ()
+    reason: OutOfScope | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of an answer, the scenarios it cites, and how well they back it (0 to 1)."""
+    """A sentence of an answer, the scenarios it cites, and how well they back it (0 to 1).
+
+    `step` is the number of the advice's step that it comes from, if that is numbered.
+    """
 
     text: str
     citations: tuple[UUID, ...]
     support: float
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What the teacher reads. `len()` and `str()` are those of the text."""
+    """What the teacher reads. `len()` and `str()` are those of the text.
+
+    `sentences` are the short answer, `more` is what the same advice says beyond it.
+    """
 
     text: str
     sentences: tuple[Sentence, ...]
+    outcome: Outcome
     matches: tuple[Match, ...]
     threshold: float
     best_relevance: float | None
-    abstained: bool
     writer: str
+    more: tuple[Sentence, ...] = ()
+    related: tuple[Match, ...] = ()
+    prompt_version: str = ""
+    library_version: int = 0
+    timings: Mapping[str, float] = field(default_factory=dict)
     interaction_id: UUID | None = None
+    conversation_id: UUID | None = None
+
+    @property
+    def abstained(self) -> bool:
+        """The library had nothing that fits, so the answer says that and no more."""
+        return self.outcome == "abstained"
+
+    @property
+    def uncertain(self) -> bool:
+        """It may rest on a scenario that is about something else; a reader should be told."""
+        return is_uncertain(self.best_relevance) and not self.abstained
 
     def __len__(self) -> int:
         return len(self.text)
 
     def __str__(self) -> str:
         return self.text
+
+
+def is_uncertain(best_relevance: float | None) -> bool:
+    """The best match is more likely about something else than not."""
+    return best_relevance is not None and best_relevance < UNCERTAIN_RELEVANCE
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier exchange of a conversation. `asked` is the question with what it referred to."""
+
+    question: str
+    asked: str
+    said: tuple[str, ...]
 
 
 class RowError(TypedDict):

@@ -9,11 +9,17 @@ from importlib.resources import files
 from uuid import UUID
 
 from psycopg import sql
+from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
 from staffroom.database.connection import Connection, Database
 from staffroom.database.statements import statement
 from staffroom.errors import ConfigError
+from staffroom.retrieval.calibration import (
+    Calibration,
+    read_calibration,
+    shipped_calibration,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Generation:
     model: str
     dimensions: int
     vectors_table: str
+    calibration: Calibration | None = None
 
 
 async def open_generation(
@@ -52,12 +59,22 @@ async def open_generation(
     return generation
 
 
+async def set_calibration(database: Database, model: str, calibration: Calibration) -> None:
+    """From the next start on, every tenant's scores of that model are read in this way."""
+    document = Jsonb(calibration.document())
+    async with database.owner_transaction() as connection:
+        await connection.execute(
+            statement("set_calibration"), {"model": model, "calibration": document}
+        )
+
+
 async def _find(connection: Connection, model: str) -> Generation | None:
     cursor = await connection.execute(statement("find_generation"), {"model": model})
     row = await cursor.fetchone()
     if row is None:
         return None
-    return Generation(row["generation_id"], row["model"], row["dimensions"], row["vectors_table"])
+    fitted = read_calibration(row["calibration"]) or shipped_calibration(model)
+    return Generation(**{**row, "calibration": fitted})
 
 
 async def _make(connection: Connection, model: str, dimensions: int) -> Generation:
@@ -71,7 +88,7 @@ async def _make(connection: Connection, model: str, dimensions: int) -> Generati
             dimensions=sql.Literal(dimensions),
         )
     )
-    generation = Generation(generation_id, model, dimensions, table)
+    generation = Generation(generation_id, model, dimensions, table, shipped_calibration(model))
     await connection.execute(
         statement("add_generation"),
         {

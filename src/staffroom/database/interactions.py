@@ -1,18 +1,34 @@
-"""What was asked, what was answered, and what the answer rested on."""
+"""What was asked, what was answered, what the answer rested on, and what teachers said of it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, Literal, get_args
 from uuid import UUID
 
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from staffroom.database.connection import Connection
+from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation
 from staffroom.database.statements import statement
-from staffroom.types import Answer, Sentence, Vector
+from staffroom.errors import InputError, NotFoundError
+from staffroom.text import mend
+from staffroom.types import Answer, Outcome, Sentence, Turn, Vector
+
+Verdict = Literal["helpful", "not_helpful", "did_not_fit", "worked"]
+"""did_not_fit: the advice was not for this situation; worked: it was tried, and it worked."""
+
+Reason = Literal[
+    "", "off_topic", "too_general", "not_for_my_pupils", "wrong", "unsafe", "too_long", "unclear"
+]
+
+VERDICTS: Final = get_args(Verdict)
+REASONS: Final = tuple(filter(None, get_args(Reason)))
+MAX_COMMENT: Final = 2_000
+REMEMBERED_TURNS: Final = 12
+"""Exchanges of a conversation that a further question is understood with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,91 +41,223 @@ class UsedMatch:
     relevance: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interaction:
-    """An exchange as it was stored."""
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a teacher said of an answer, or of one scenario that it cites."""
 
     id: UUID
-    question: str
-    answer: str
-    sentences: tuple[Sentence, ...]
-    matches: tuple[UsedMatch, ...]
-    abstained: bool
-    writer: str
-    threshold: float | None
-    best_relevance: float | None
+    verdict: Verdict
+    reason: Reason
+    comment: str
+    scenario_id: UUID | None
     created_at: datetime
 
 
-async def add_interaction(
-    connection: Connection,
-    tenant_id: UUID,
-    generation: Generation,
-    question: str,
-    embedding: Vector,
-    answer: Answer,
-) -> UUID:
-    """The exchange is stored, with its embedding and what the answer rested on."""
-    interaction_id = uuid7()
-    key = {"tenant_id": tenant_id, "interaction_id": interaction_id}
-    sentences = [
-        {"text": s.text, "citations": [str(c) for c in s.citations], "support": s.support}
-        for s in answer.sentences
-    ]
-    await connection.execute(
-        statement("add_interaction"),
-        {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """An exchange as it was stored. `asked` is what the library was searched for."""
+
+    id: UUID
+    conversation_id: UUID
+    question: str
+    asked: str
+    answer: str
+    sentences: tuple[Sentence, ...]
+    more: tuple[Sentence, ...]
+    matches: tuple[UsedMatch, ...]
+    outcome: Outcome
+    writer: str
+    embedding_model: str
+    prompt_version: str
+    library_version: int
+    timings: Mapping[str, float]
+    threshold: float | None
+    best_relevance: float | None
+    feedback: tuple[Feedback, ...]
+    created_at: datetime
+
+    @property
+    def abstained(self) -> bool:
+        return self.outcome == "abstained"
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A question that the library could not answer."""
+
+    interaction_id: UUID
+    question: str
+    best_relevance: float | None
+    threshold: float | None
+    created_at: datetime
+
+
+class Interactions:
+    """The exchanges of one tenant."""
+
+    def __init__(self, database: Database, tenant_id: UUID) -> None:
+        self._database = database
+        self._tenant_id = tenant_id
+
+    async def add(
+        self,
+        generation: Generation,
+        question: str,
+        embedding: Vector,
+        answer: Answer,
+        asked: str | None = None,
+    ) -> UUID:
+        """The exchange is stored, with its embedding and what the answer rested on."""
+        interaction_id = uuid7()
+        key = self._key(interaction_id)
+        head = {
             **key,
+            "conversation_id": answer.conversation_id or interaction_id,
             "question": question,
+            "asked": asked or question,
             "generation_id": generation.id,
             "question_embedding": HalfVector(embedding),
             "answer": answer.text,
-            "sentences": Jsonb(sentences),
-            "abstained": answer.abstained,
+            "sentences": Jsonb(list(map(_sentence_row, answer.sentences))),
+            "more": Jsonb(list(map(_sentence_row, answer.more))),
+            "outcome": answer.outcome,
             "writer": answer.writer,
+            "prompt_version": answer.prompt_version,
+            "library_version": answer.library_version,
+            "timings": Jsonb(dict(answer.timings)),
             "threshold": answer.threshold,
             "best_relevance": answer.best_relevance,
-        },
-    )
-    await connection.execute(
-        statement("add_interaction_matches"),
-        {
+        }
+        used = {
             **key,
             "scenario_ids": [match.scenario.id for match in answer.matches],
             "revisions": [match.scenario.revision for match in answer.matches],
             "relevances": [match.relevance for match in answer.matches],
-        },
-    )
-    return interaction_id
+        }
+        async with self._database.transaction(self._tenant_id) as connection:
+            await connection.execute(statement("add_interaction"), head)
+            await connection.execute(statement("add_interaction_matches"), used)
+        return interaction_id
+
+    async def get(self, interaction_id: UUID) -> Interaction:
+        """The exchange as it was stored, with its feedback. Raises: NotFoundError."""
+        key = self._key(interaction_id)
+        async with self._database.transaction(self._tenant_id) as connection:
+            heads = await _rows(connection, "get_interaction", key)
+            matches = await _rows(connection, "get_interaction_matches", key)
+            feedback = await _rows(connection, "get_feedback", key)
+        if not heads:
+            raise _no_interaction(interaction_id)
+        return _interaction(heads[0], matches, feedback)
+
+    async def conversation(self, interaction_id: UUID) -> tuple[UUID, list[Turn]]:
+        """The conversation that an exchange belongs to: its id, which is that of its first
+        exchange, and its last exchanges, oldest first.
+
+        Raises: NotFoundError.
+        """
+        key = self._key(interaction_id)
+        async with self._database.read(self._tenant_id) as connection:
+            rows = await _rows(connection, "get_turns", {**key, "limit": REMEMBERED_TURNS})
+        if not rows:
+            raise NotFoundError(
+                f"there is no conversation {interaction_id}. Ask without one to begin a new one."
+            )
+        turns = [
+            Turn(row["question"], row["asked"], tuple(s["text"] for s in row["sentences"]))
+            for row in reversed(rows)
+        ]
+        return rows[0]["conversation_id"], turns
+
+    async def add_feedback(
+        self,
+        interaction_id: UUID,
+        verdict: str,
+        *,
+        reason: str = "",
+        comment: str = "",
+        scenario_id: UUID | None = None,
+    ) -> UUID:
+        """The verdict is kept with the exchange. Returns the feedback's id.
+
+        Raises: InputError for a verdict, a reason or a scenario that does not belong there;
+            NotFoundError if there is no such exchange.
+        """
+        comment = mend(comment)
+        _check_choice("verdict", verdict, VERDICTS)
+        if reason:
+            _check_choice("reason", reason, REASONS)
+        if len(comment) > MAX_COMMENT:
+            raise InputError(f"the comment has {len(comment):,} characters; {MAX_COMMENT:,} fit.")
+        used = {match.scenario_id for match in (await self.get(interaction_id)).matches}
+        if scenario_id and scenario_id not in used:
+            raise InputError(f"the answer does not rest on scenario {scenario_id}.")
+        feedback_id = uuid7()
+        row = {
+            **self._key(interaction_id),
+            "feedback_id": feedback_id,
+            "verdict": verdict,
+            "reason": reason,
+            "comment": comment,
+            "scenario_id": scenario_id,
+        }
+        async with self._database.transaction(self._tenant_id) as connection:
+            await connection.execute(statement("add_feedback"), row)
+        return feedback_id
+
+    async def gaps(self, limit: int = 100) -> list[Gap]:
+        """The questions that the library could not answer, newest first."""
+        if limit < 1:
+            raise InputError(f"limit is {limit}; choose 1 or more.")
+        key = {"tenant_id": self._tenant_id, "limit": limit}
+        async with self._database.read(self._tenant_id) as connection:
+            return [Gap(**row) for row in await _rows(connection, "list_gaps", key)]
+
+    def _key(self, interaction_id: UUID) -> dict[str, Any]:
+        return {"tenant_id": self._tenant_id, "interaction_id": interaction_id}
 
 
-async def find_interaction(
-    connection: Connection, tenant_id: UUID, interaction_id: UUID
-) -> Interaction | None:
-    """The exchange of that id, or None."""
-    key = {"tenant_id": tenant_id, "interaction_id": interaction_id}
-    cursor = await connection.execute(statement("get_interaction"), key)
-    row = await cursor.fetchone()
-    if row is None:
-        return None
-    cursor = await connection.execute(statement("get_interaction_matches"), key)
-    used = [UsedMatch(**match) for match in await cursor.fetchall()]
-    return _interaction(row, used)
+async def _rows(
+    connection: Connection, name: str, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    cursor = await connection.execute(statement(name), parameters)
+    return await cursor.fetchall()
 
 
-def _interaction(row: dict[str, Any], used: list[UsedMatch]) -> Interaction:
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(f"the {name} is {value!r}; choose one of {', '.join(choices)}.")
+
+
+def _no_interaction(interaction_id: UUID) -> NotFoundError:
+    return NotFoundError(f"there is no interaction {interaction_id}.")
+
+
+def _sentence_row(sentence: Sentence) -> dict[str, Any]:
+    return {
+        "text": sentence.text,
+        "citations": [str(citation) for citation in sentence.citations],
+        "support": sentence.support,
+        "step": sentence.step,
+    }
+
+
+def _sentence(row: Mapping[str, Any]) -> Sentence:
+    citations = tuple(map(UUID, row["citations"]))
+    return Sentence(row["text"], citations, row["support"], row.get("step"))
+
+
+def _interaction(
+    head: dict[str, Any],
+    matches: Sequence[Mapping[str, Any]],
+    feedback: Sequence[Mapping[str, Any]],
+) -> Interaction:
     return Interaction(
-        id=row["interaction_id"],
-        question=row["question"],
-        answer=row["answer"],
-        sentences=tuple(
-            Sentence(s["text"], tuple(map(UUID, s["citations"])), s["support"])
-            for s in row["sentences"]
-        ),
-        matches=tuple(used),
-        abstained=row["abstained"],
-        writer=row["writer"],
-        threshold=row["threshold"],
-        best_relevance=row["best_relevance"],
-        created_at=row["created_at"],
+        **{
+            **head,
+            "sentences": tuple(map(_sentence, head["sentences"])),
+            "more": tuple(map(_sentence, head["more"])),
+            "matches": tuple(UsedMatch(**match) for match in matches),
+            "feedback": tuple(Feedback(**row) for row in feedback),
+        }
     )

@@ -48,6 +48,10 @@ class Library:
             )
         return self._generation
 
+    def forget_generation(self) -> None:
+        """The generation is read anew at its next use: something about it changed."""
+        self._generation = None
+
     async def store(
         self,
         contents: Sequence[ScenarioContent],

@@ -14,7 +14,7 @@ from psycopg.types import TypeInfo
 
 from staffroom.errors import ConfigError, InputError
 from staffroom.scenario import content_sha256, metadata_from, metadata_row, source_key
-from staffroom.types import Filters, Match, Scenario, ScenarioContent, Vectors
+from staffroom.types import Filters, Scenario, ScenarioContent, Vectors
 
 NORM_TOLERANCE: Final = 1e-3
 
@@ -52,11 +52,6 @@ def content_from_row(row: Mapping[str, Any]) -> ScenarioContent:
         metadata=metadata_from(row["metadata"]),
         source_id=row.get("source_id", ""),
     )
-
-
-def match_from_row(row: Mapping[str, Any]) -> Match:
-    """A match whose relevance is the cosine similarity, cut to 0 to 1."""
-    return Match(scenario_from_row(row), min(max(float(row["similarity"]), 0.0), 1.0))
 
 
 def head_row(scenario_id: UUID, revision: int, content: ScenarioContent) -> dict[str, Any]:

@@ -10,13 +10,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from pgvector import HalfVector
+from psycopg.rows import DictRow
 
 from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation
-from staffroom.database.rows import filter_parameters, match_from_row
+from staffroom.database.rows import filter_parameters, scenario_from_row
 from staffroom.database.statements import statement
 from staffroom.monitoring.metrics import UNDER_RETURNED
-from staffroom.types import Filters, Match, Vector
+from staffroom.retrieval.calibration import Uncalibrated
+from staffroom.types import Filters, Match, OutOfScope, Vector
 
 EXACT_LIMIT: Final = 10_000
 """Scenarios in scope up to which every vector is compared."""
@@ -53,15 +55,33 @@ class Searcher:
         self, tenant_id: UUID, embedding: Vector, limit: int, filters: Filters
     ) -> list[Match]:
         """The `limit` scenarios nearest to the embedding, or all that there are, nearest first."""
+        rows = await self._nearest_rows(tenant_id, embedding, limit, filters)
+        calibration = self._generation.calibration or Uncalibrated()
+        relevances = calibration.relevances([float(row["similarity"]) for row in rows])
+        return [
+            Match(scenario_from_row(row), relevance)
+            for row, relevance in zip(rows, relevances, strict=True)
+        ]
+
+    def reason_against(
+        self, question: str, embedding: Vector, best_relevance: float | None
+    ) -> OutOfScope | None:
+        """Why the library should not answer the question, if there is a reason."""
+        calibration = self._generation.calibration or Uncalibrated()
+        return calibration.reason_against(question, embedding, best_relevance)
+
+    async def _nearest_rows(
+        self, tenant_id: UUID, embedding: Vector, limit: int, filters: Filters
+    ) -> list[DictRow]:
         parameters = search_parameters(tenant_id, embedding, limit, filters)
         async with self._database.read(tenant_id) as connection:
             if await self._is_small(connection, (tenant_id, filters), parameters):
                 return await self._run(connection, "search_exact", parameters)
-            matches = await self._run(connection, "search_nearest", parameters)
-            if len(matches) < limit:
+            rows = await self._run(connection, "search_nearest", parameters)
+            if len(rows) < limit:
                 UNDER_RETURNED.inc()
-                matches = await self._run(connection, "search_exact", parameters)
-            return matches
+                rows = await self._run(connection, "search_exact", parameters)
+            return rows
 
     async def _is_small(
         self, connection: Connection, scope: tuple[UUID, Filters], parameters: dict[str, Any]
@@ -82,7 +102,7 @@ class Searcher:
 
     async def _run(
         self, connection: Connection, name: str, parameters: dict[str, Any]
-    ) -> list[Match]:
+    ) -> list[DictRow]:
         query = statement(name, self._generation.vectors_table)
         cursor = await connection.execute(query, parameters)
-        return [match_from_row(row) for row in await cursor.fetchall()]
+        return await cursor.fetchall()

@@ -115,6 +115,8 @@ async def write_scenarios(
         await _write_content(connection, tenant_id, changed, author, reason)
     if lacking:
         await _write_vectors(connection, tenant_id, generation, lacking)
+    if changed or lacking:
+        await connection.execute(statement("advance_library"), {"tenant_id": tenant_id})
     if changed:
         await add_audit(
             connection,

@@ -1,6 +1,7 @@
 """VectorOperations: everything that Staffroom keeps and finds, for one tenant."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,7 +11,8 @@ import psycopg
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
 from staffroom.database.batch import NumberedContent, Row, RowReader, report
 from staffroom.database.connection import Database
-from staffroom.database.interactions import Interaction, add_interaction, find_interaction
+from staffroom.database.generations import set_calibration
+from staffroom.database.interactions import Interaction, Interactions
 from staffroom.database.library import Library
 from staffroom.database.rows import (
     check_vectors,
@@ -29,8 +31,9 @@ from staffroom.errors import (
     UnavailableError,
 )
 from staffroom.monitoring.error_tracking import track_vector_operation
+from staffroom.retrieval.calibration import Calibration
 from staffroom.scenario import row_from, scenario_from, unknown_fields
-from staffroom.text import MAX_QUESTION, mend
+from staffroom.text import clean_question
 from staffroom.types import (
     Answer,
     Embedder,
@@ -47,6 +50,9 @@ from staffroom.types import (
 )
 
 MAX_LIMIT: Final = 1_000
+RELATED: Final = 3
+"""Scenarios that are named as perhaps related where none passed."""
+
 FILL_BATCH: Final = 256
 
 
@@ -72,7 +78,17 @@ class VectorOperations:
         self._threshold = threshold
         self._author = author
         self._library = Library(database, embedder, tenant_id, author)
+        self.interactions = Interactions(database, tenant_id)
         self._searcher: Searcher | None = None
+
+    @property
+    def tenant_id(self) -> UUID:
+        return self._tenant_id
+
+    @property
+    def threshold(self) -> float:
+        """The relevance below which a scenario is not used, unless a call says otherwise."""
+        return self._threshold
 
     def for_tenant(self, tenant_id: UUID) -> "VectorOperations":
         """The same operations on another tenant's library."""
@@ -155,6 +171,7 @@ class VectorOperations:
             cursor = await connection.execute(statement("delete_scenario"), key)
             if cursor.rowcount == 0:
                 raise _no_scenario(scenario_id)
+            await connection.execute(statement("advance_library"), {"tenant_id": self._tenant_id})
             await add_audit(
                 connection,
                 self._tenant_id,
@@ -199,11 +216,52 @@ class VectorOperations:
             found = await searcher.nearest(self._tenant_id, embedding, limit, filters or Filters())
         except (UnavailableError, psycopg.Error) as error:
             raise SearchError(f"the search failed: {error}") from error
+        matches = tuple(match for match in found if match.relevance >= threshold)
         return SearchResult(
-            tuple(match for match in found if match.relevance >= threshold),
+            matches,
             threshold,
             found[0].relevance if found else None,
+            related=() if matches else tuple(found[:RELATED]),
         )
+
+    async def retrieve(
+        self,
+        query: str,
+        embedding: Vector | None = None,
+        *,
+        limit: int = 5,
+        filters: Filters | None = None,
+    ) -> SearchResult:
+        """What an answer may rest on: as `search`, but nothing for a question that vetted
+        classroom advice must not answer (medical, legal, harmful, …). `reason` says which.
+
+        The embedding is made if it is not given. Raises: as `search`, and EmbedderUnavailable.
+        """
+        question = clean_question(query)
+        vector = await self._embedding(question if embedding is None else embedding)
+        found = await self.search(vector, limit, filters=filters)
+        searcher = await self._open_searcher()
+        reason = searcher.reason_against(question, vector, found.best_relevance)
+        if reason is None:
+            return found
+        related = found.related or found.matches[:RELATED]
+        return replace(found, matches=(), related=related, reason=reason)
+
+    async def ranking(self) -> str:
+        """What turns a question into matches: the model, and what its scores are read as."""
+        generation = await self._library.generation()
+        return f"{generation.model} {generation.calibration and generation.calibration.digest}"
+
+    async def is_calibrated(self) -> bool:
+        """It is known what the scores of the model in use mean."""
+        return (await self._library.generation()).calibration is not None
+
+    async def calibrate(self, calibration: Calibration) -> None:
+        """The scores of the model in use are read in this way, by all tenants."""
+        await self._library.generation()
+        await set_calibration(self._database, self._embedder.model, calibration)
+        self._library.forget_generation()
+        self._searcher = None
 
     async def get_scenario(self, scenario_id: UUID) -> Scenario:
         """The scenario as it is now. Raises: NotFoundError."""
@@ -239,31 +297,38 @@ class VectorOperations:
 
     @track_vector_operation("store_interaction")
     async def store_interaction(
-        self, query: str, query_embedding: Vector, response: Answer
+        self,
+        query: str,
+        query_embedding: Vector,
+        response: Answer,
+        *,
+        asked: str | None = None,
     ) -> UUID:
         """The question, its embedding, the answer and what it rested on are stored.
 
+        `asked` is the question with what it refers to, if it continues a conversation.
         Returns the interaction's id.
         """
         embedding = check_vectors(query_embedding[np.newaxis], 1, self._embedder.dimensions)[0]
         generation = await self._library.generation()
-        async with self._database.transaction(self._tenant_id) as connection:
-            return await add_interaction(
-                connection,
-                self._tenant_id,
-                generation,
-                clean_question(query),
-                embedding,
-                response,
-            )
+        return await self.interactions.add(
+            generation, clean_question(query), embedding, response, asked
+        )
 
     async def get_interaction(self, interaction_id: UUID) -> Interaction:
-        """The exchange as it was stored. Raises: NotFoundError."""
-        async with self._database.transaction(self._tenant_id) as connection:
-            interaction = await find_interaction(connection, self._tenant_id, interaction_id)
-        if interaction is None:
-            raise NotFoundError(f"there is no interaction {interaction_id}.")
-        return interaction
+        """The exchange as it was stored, with its feedback. Raises: NotFoundError."""
+        return await self.interactions.get(interaction_id)
+
+    async def library_version(self) -> int:
+        """Grows with every change of the library."""
+        await self._database.ensure_tenant(self._tenant_id)
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("library_version"), {"tenant_id": self._tenant_id}
+            )
+            row = await cursor.fetchone()
+        assert row is not None
+        return int(row["version"])
 
     async def needs_starter_library(self) -> bool:
         """The tenant has not been given the starter library yet."""
@@ -301,21 +366,6 @@ class VectorOperations:
         if self._searcher is None:
             self._searcher = Searcher(self._database, await self._library.generation())
         return self._searcher
-
-
-def clean_question(question: str) -> str:
-    """The question as it is embedded, sent and stored.
-
-    Raises: InputError if it is empty or too long to be a question.
-    """
-    text = mend(question)
-    if not text:
-        raise InputError("the question is empty. Ask, for example, how to settle a noisy class.")
-    if len(text) > MAX_QUESTION:
-        raise InputError(
-            f"the question is {len(text):,} characters long; ask in at most {MAX_QUESTION:,}."
-        )
-    return text
 
 
 def _no_scenario(scenario_id: UUID) -> NotFoundError:
