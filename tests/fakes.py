@@ -35,6 +35,7 @@ class ScriptedWriter:
     """Says what it was told to say; an exception in the script is raised."""
 
     name = "scripted"
+    is_queued = False
 
     def __init__(self, *script: str | Exception) -> None:
         self._script = script

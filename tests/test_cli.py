@@ -20,9 +20,15 @@ from staffroom.config import Settings
 
 ROWS = [
     {"id": "noise", "name": "Noisy class", "text": "The whole class talks at once.",
-     "expected_response": "1. Wait for real silence.\n2. Thank the pupils who are ready."},
+     "expected_response": "1. Wait for real silence.\n2. Thank the pupils who are ready.\n"
+     "3. Start again with one small task.\n4. Change two seats.\n5. Write down when it began.\n"
+     "6. Ring home after three weeks.\n7. Ask a colleague to watch a lesson.\n"
+     "Avoid shouting over the noise."},
     {"id": "late", "name": "Late pupils", "text": "Pupils arrive after the bell rings."},
 ]  # fmt: skip
+LOUD = "my class is so loud, everybody talks"
+TRACTOR = "How do I change the oil of a tractor?"
+NOBODY = "01900000-0000-7000-8000-000000000000"
 
 
 class Command:
@@ -74,33 +80,195 @@ def file(tmp_path: Path) -> Path:
 def test_an_import_is_searched_and_answered_from(staffroom: Command, file: Path) -> None:
     report = staffroom.json("import", file)
     found = staffroom.json("search", "everybody is talking", "--threshold", "0.1")
-    answer = staffroom.json("ask", "my class is so loud, everybody talks")
+    answer = staffroom.json("ask", LOUD)
 
     assert (report["read"], report["stored"], report["errors"]) == (2, 2, [])
     assert found["matches"][0]["source_id"] == "noise"
     assert found["matches"][0]["relevance"] == found["best_relevance"]
     assert found["threshold"] == 0.1
-    assert answer["answer"] == "Wait for real silence. Thank the pupils who are ready."
+    assert answer["answer"] == (
+        "1. Wait for real silence.\n2. Thank the pupils who are ready.\n"
+        "3. Start again with one small task.\n4. Change two seats.\n5. Write down when it began."
+    )
+    assert [sentence["step"] for sentence in answer["sentences"]] == [1, 2, 3, 4, 5]
+    assert [sentence["step"] for sentence in answer["more"]] == [6, 7, None]
     assert answer["sentences"][0]["citations"] == [found["matches"][0]["id"]]
     assert (answer["abstained"], answer["writer"]) == (False, "extractive")
     assert len(answer["interaction_id"]) == 36
+    assert answer["conversation_id"] == answer["interaction_id"]
 
 
 def test_an_answer_on_a_terminal_names_its_sources(staffroom: Command, file: Path) -> None:
     staffroom("import", file)
 
-    shown = staffroom("ask", "my class is so loud, everybody talks").stdout
+    shown = staffroom("ask", LOUD).stdout
     several = staffroom("ask", stdin="why are my pupils late?\n\n").stdout
 
-    assert "Wait for real silence. [1]" in shown
-    assert "[1] Noisy class (relevance 0." in shown
-    assert "Late pupils" in several
+    assert shown.startswith(
+        "\n[1] Noisy class\n"
+        " 1 Wait for real silence.\n 2 Thank the pupils who are ready.\n"
+        " 3 Start again with one small task.\n 4 Change two seats.\n 5 Write down when it began.\n"
+        "   3 more sentences with --more\n\n"
+        "[1] Noisy class (relevance 0."
+    )
+    assert "The vetted advice itself; kept as " in shown
+    assert "[1] Late pupils" in several
+
+
+def test_with_more_the_rest_of_the_cited_advice_follows(staffroom: Command, file: Path) -> None:
+    staffroom("import", file)
+
+    shown = staffroom("ask", LOUD, "--more").stdout
+    nothing_more = staffroom("ask", "why are my pupils late?", "--more").stdout
+
+    assert (
+        " 5 Write down when it began.\nMore of the same advice\n 6 Ring home after three weeks.\n"
+        " 7 Ask a colleague to watch a lesson.\n   Avoid shouting over the noise.\n\n[1]"
+    ) in shown
+    assert "with --more" not in shown
+    assert "Pupils arrive" in nothing_more
+    assert "More of" not in nothing_more
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_lines_fit_their_terminal_and_brackets_are_text(
+    staffroom: Command, tmp_path: Path, columns: int
+) -> None:
+    row = {
+        "name": "A noisy class [b] in a room [/i] that is larger than any other in the school",
+        "text": "The whole class talks at once.",
+        "expected_response": "1. Say [quietly] what comes next, and look at every one of the "
+        "tables [/red] in turn, until the last of them is ready to listen.\n2. Thank them.",
+    }  # fmt: skip
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    staffroom("import", path)
+    staffroom.environment["COLUMNS"] = str(columns)
+
+    asked = staffroom("ask", LOUD).stdout
+    unanswered = staffroom("ask", TRACTOR).stdout
+    kept = asked.split()[-1]
+    staffroom("interaction", "feedback", kept, "helpful", "--comment", "It [/b] helped a bit. " * 5)
+    shown = staffroom("interaction", "show", kept).stdout
+    gaps = staffroom("interaction", "gaps").stdout
+
+    for text in (asked, unanswered, shown, gaps):
+        assert all(len(line) <= columns and line == line.rstrip() for line in text.splitlines())
+    for text in (asked, shown):
+        assert "Say [quietly] what comes next, and look at every one of the tables [/red] in" in (
+            " ".join(text.split())
+        )
+    steps = asked[asked.index(" 1 ") : asked.index(" 2 ")].splitlines()
+    assert len(steps) > 1
+    assert all(line.startswith("   ") for line in steps[1:])
+    assert "It [/b] helped" in shown
+    assert "Perhaps related:\n    A noisy class [b]" in unanswered
+
+
+def test_a_further_question_is_understood_with_the_one_before(
+    staffroom: Command, file: Path
+) -> None:
+    staffroom("import", file)
+
+    first = staffroom.json("ask", LOUD)
+    conversation = first["conversation_id"]
+    alone = staffroom.json("ask", "and if it keeps happening?")
+    further = staffroom.json("ask", "and if it keeps happening?", "--conversation", conversation)
+    kept = staffroom.json("interaction", "show", further["interaction_id"])
+    typed = staffroom("ask", stdin=f"{LOUD}\nand if it keeps happening?\n").stdout
+
+    assert alone["abstained"]
+    assert [sentence["step"] for sentence in further["sentences"]] == [6, 7]
+    assert further["conversation_id"] == conversation != further["interaction_id"]
+    assert kept["question"] == "and if it keeps happening?"
+    assert kept["asked"] == f"{LOUD} and if it keeps happening?"
+    assert "\n[1] Noisy class\n 1 Ring home after three weeks.\n" in typed
+
+
+def test_an_exchange_is_shown_as_it_was_stored(staffroom: Command, file: Path) -> None:
+    staffroom("import", file)
+    answer = staffroom.json("ask", LOUD)
+    key = answer["interaction_id"]
+
+    kept = staffroom.json("interaction", "show", key)
+    shown = staffroom("interaction", "show", key).stdout
+
+    same = ("answer", "sentences", "more", "outcome", "abstained", "writer", "threshold",
+            "best_relevance", "timings", "conversation_id")  # fmt: skip
+    assert {name: kept[name] for name in same} == {name: answer[name] for name in same}
+    assert (kept["id"], kept["question"], kept["asked"]) == (key, LOUD, LOUD)
+    assert kept["library_version"] == 1
+    assert kept["embedding_model"].startswith("all-MiniLM-L6-v2@")
+    (match,) = kept["matches"]
+    assert match == {
+        "id": answer["matches"][0]["id"],
+        "revision": 1,
+        "name": "Noisy class",
+        "relevance": answer["matches"][0]["relevance"],
+    }
+    assert kept["feedback"] == []
+    assert shown.startswith(f"{LOUD}\n{answer['answer']}\n0.")
+    assert "  Noisy class (revision 1)\nwritten, by extractive, 20" in shown
+
+
+def test_questions_without_an_answer_are_listed_newest_first(
+    staffroom: Command, file: Path
+) -> None:
+    assert "Every question so far was answered." in staffroom("interaction", "gaps").stdout
+    assert staffroom.json("interaction", "gaps") == []
+    empty = staffroom.json("ask", LOUD)
+    staffroom("import", file)
+    unfit = staffroom.json("ask", TRACTOR)
+    staffroom("ask", LOUD)
+
+    gaps = staffroom.json("interaction", "gaps")
+    shown = staffroom("interaction", "gaps", "--limit", "1").stdout
+
+    assert [(gap["interaction_id"], gap["question"]) for gap in gaps] == [
+        (unfit["interaction_id"], TRACTOR),
+        (empty["interaction_id"], LOUD),
+    ]
+    assert [gap["best_relevance"] for gap in gaps] == [unfit["best_relevance"], None]
+    assert gaps[0]["threshold"] == unfit["threshold"]
+    assert shown.endswith(f"  best {unfit['best_relevance']:.2f}  {TRACTOR}\n")
+    assert LOUD not in shown
+    assert "best none" in staffroom("interaction", "gaps").stdout
+
+
+def test_feedback_is_kept_with_the_answer(staffroom: Command, file: Path) -> None:
+    staffroom("import", file)
+    answer = staffroom.json("ask", LOUD)
+    key, scenario = answer["interaction_id"], answer["matches"][0]["id"]
+
+    thanks = staffroom("interaction", "feedback", key, "worked").stdout
+    given = staffroom.json(
+        "interaction", "feedback", key, "did_not_fit", "--reason", "not_for_my_pupils",
+        "--comment", "They are six.", "--scenario", scenario,
+    )  # fmt: skip
+    kept = staffroom.json("interaction", "show", key)["feedback"]
+    shown = staffroom("interaction", "show", key).stdout
+
+    assert thanks == "Thank you. It is kept with the answer.\n"
+    assert [said["verdict"] for said in kept] == ["worked", "did_not_fit"]
+    assert kept[1].pop("created_at")
+    assert kept[1] == {
+        "id": given["id"],
+        "verdict": "did_not_fit",
+        "reason": "not_for_my_pupils",
+        "comment": "They are six.",
+        "scenario_id": scenario,
+    }
+    assert shown.endswith("\nworked\ndid_not_fit not_for_my_pupils They are six.\n")
+    foreign = staffroom(
+        "interaction", "feedback", key, "helpful", "--scenario", NOBODY, code=2
+    ).stderr
+    assert "does not rest on scenario" in foreign
 
 
 def test_a_question_that_nothing_fits_is_said_to_be_one(staffroom: Command, file: Path) -> None:
     staffroom("import", file)
 
-    answer = staffroom.json("ask", "How do I change the oil of a tractor?")
+    answer = staffroom.json("ask", TRACTOR)
 
     assert answer["abstained"]
     assert answer["matches"] == []
@@ -159,13 +327,32 @@ def test_a_scenario_is_added_shown_edited_listed_and_retired(staffroom: Command)
         (("import", "nowhere.csv"), 2, "there is no file nowhere.csv"),
         (("import",), 2, "Missing argument"),
         (("scenario", "show", "nonsense"), 2, "is not an id"),
-        (("scenario", "show", "01900000-0000-7000-8000-000000000000"), 4, "there is no scenario"),
-        (("scenario", "edit", "01900000-0000-7000-8000-000000000000"), 2, "nothing to change"),
+        (("scenario", "show", NOBODY), 4, "there is no scenario"),
+        (("scenario", "edit", NOBODY), 2, "nothing to change"),
         (("scenario", "add", "--name", "x"), 2, "description: is missing"),
         (("scenario", "add", "--set", "colour=red"), 2, "FIELD one of id, name"),
         (("scenario", "list", "--status", "gone"), 2, "there is no status 'gone'"),
         (("models", "verify", "none"), 78, "none"),
         (("eval", "nowhere"), 2, "nowhere"),
+        (("eval", "search", "nowhere"), 2, "nowhere"),
+        (("ask", "why?", "--conversation", NOBODY), 4, f"there is no conversation {NOBODY}"),
+        (("ask", "why?", "--conversation", "x"), 2, "--conversation"),
+        (("interaction", "show", NOBODY), 4, f"there is no interaction {NOBODY}"),
+        (("interaction", "show", "x"), 2, "valid UUID"),
+        (("interaction", "gaps", "--limit", "0"), 2, "--limit"),
+        (("interaction", "feedback", NOBODY, "helpful"), 4, "there is no interaction"),
+        (("interaction", "feedback", NOBODY), 2, "Missing argument"),
+        (("interaction", "feedback", NOBODY, "great"), 2, "choose one of helpful, not_helpful"),
+        (
+            ("interaction", "feedback", NOBODY, "worked", "--reason", "x"),
+            2,
+            "choose one of off_topic",
+        ),
+        (
+            ("interaction", "feedback", NOBODY, "worked", "--comment", "x" * 2001),
+            2,
+            "the comment has 2,001 characters",
+        ),
         (("nonsense",), 2, "No such command"),
     ],
 )
@@ -179,8 +366,20 @@ def test_what_cannot_be_done_is_explained_with_its_exit_code(
     assert done.stdout == ""
 
 
-def test_with_json_an_error_is_a_document_too(staffroom: Command) -> None:
-    assert "is empty" in staffroom.json("search", " ", code=2)["error"]
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("search", " "), 2, "is empty"),
+        (("ask",), 2, "--json answers one question"),
+        (("ask", "why?", "--conversation", NOBODY), 4, "there is no conversation"),
+        (("interaction", "show", NOBODY), 4, "there is no interaction"),
+        (("interaction", "feedback", NOBODY, "great"), 2, "the verdict is 'great'"),
+    ],
+)
+def test_with_json_an_error_is_a_document_too(
+    staffroom: Command, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    assert words in staffroom.json(*arguments, code=code)["error"]
 
 
 def test_a_wrong_setting_and_a_missing_server_have_codes_of_their_own(staffroom: Command) -> None:
@@ -208,6 +407,29 @@ def test_the_evaluation_leaves_nothing_behind(
     assert (result["documents"], result["queries"]) == (3, 2)
     assert result["meaning"] == {"ndcg@10": 1.0, "recall@100": 1.0, "mrr@10": 1.0}
     assert staffroom.json("scenario", "list")["scenarios"] == []
+    assert staffroom.json("eval", "search", tmp_path) == result
+
+
+@pytest.mark.slow
+def test_a_calibration_can_be_fitted_and_only_looked_at(staffroom: Command, tmp_path: Path) -> None:
+    staffroom("search", "noise")
+    file = tmp_path / "calibration.json"
+    before = calibrations(staffroom)
+
+    report = staffroom.json("eval", "calibrate", "--dry-run", "--write", file)
+
+    assert calibrations(staffroom) == before
+    ((model, _),) = before
+    assert report["model"] == model == json.loads(file.read_text())["model"]
+    assert json.loads(file.read_text())["calibration"].keys() >= {"cosine", "behind", "bias"}
+    assert report["questions"] > report["unanswerable"] > 0
+    assert report["answered"] > 0.5 > report["unanswerable_answered"]
+    assert set(report["answered_by_kind"]) >= {"medical", "legal", "off_topic"}
+
+
+def calibrations(staffroom: Command) -> list[tuple[Any, ...]]:
+    with psycopg.connect(staffroom.environment["STAFFROOM_DATABASE_URL"]) as connection:
+        return connection.execute("SELECT model, calibration FROM staffroom.generations").fetchall()
 
 
 def test_models_are_listed_found_and_whole(staffroom: Command) -> None:
@@ -241,7 +463,12 @@ def local(models: Path, home: Path) -> Iterator[Command]:
 
 
 @pytest.mark.slow
-def test_the_first_question_on_a_new_machine_is_answered_by_the_model(local: Command) -> None:
+@pytest.mark.parametrize("writer", [None, "llama:SmolLM2-135M-Instruct"])
+def test_the_first_question_on_a_new_machine_is_answered(
+    local: Command, writer: str | None
+) -> None:
+    if writer:
+        local.environment["STAFFROOM_WRITER"] = writer
     answer = local.json("ask", "How to handle classroom disruption?")
 
     assert not answer["abstained"]
@@ -250,7 +477,7 @@ def test_the_first_question_on_a_new_machine_is_answered_by_the_model(local: Com
         sentence["citations"] and sentence["support"] == 1.0 for sentence in answer["sentences"]
     )
     assert answer["matches"][0]["category"] == "disruption"
-    assert answer["writer"] == "llama:SmolLM2-135M-Instruct"
+    assert answer["writer"] == (writer or "extractive")
 
 
 @pytest.mark.slow
@@ -317,7 +544,7 @@ def test_a_session_that_is_told_to_end_leaves_no_server_behind(
         assert session.stdout
         session.stdin.write("How to handle classroom disruption?\n")
         session.stdin.flush()
-        while "Written by" not in session.stdout.readline():
+        while "kept as" not in session.stdout.readline():
             assert session.poll() is None
         session.send_signal(number)
         assert session.wait(30) == 128 + number

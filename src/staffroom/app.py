@@ -1,19 +1,25 @@
 """The composition root: the one place that knows every concrete class."""
 
+import asyncio
 import getpass
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
+from uuid import UUID
 
-from staffroom.ai import load_writer
+from staffroom.ai import load_judge, load_writer
+from staffroom.ai.guard import Deadlines, GuardedWriter
 from staffroom.ai.llm_service import LLMService
+from staffroom.cache.answer_cache import AnswerCache
 from staffroom.cache.vector_cache import VectorCache
 from staffroom.config import Settings, load_settings
 from staffroom.content.management import ContentManager
 from staffroom.database.connection import Database
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.embedding.generator import EmbeddingGenerator
-from staffroom.types import ProgressListener
+from staffroom.evaluation.calibrate import calibrate
+from staffroom.flows import ANSWER_MATCHES, stream_teacher_query
+from staffroom.types import Answer, ProgressListener, SearchResult, Sentence
 
 
 class App:
@@ -36,19 +42,45 @@ class App:
             threshold=settings.similarity_threshold,
             author=self.author,
         )
-        self.writer = load_writer(settings.writer, settings.models)
-        self.llm_service = LLMService(self.writer, self.vector_ops)
+        self.writer = GuardedWriter(
+            load_writer(settings, self.cache), Deadlines(first=settings.first_words_seconds)
+        )
+        self.judge = load_judge(settings)
+        self.llm_service = LLMService(self.writer, self.vector_ops, self.cache, judge=self.judge)
+        self.answers = AnswerCache()
+        self._calibrating = asyncio.Lock()
         self.content = ContentManager(self.vector_ops, batch_size=settings.batch_size)
 
     async def prepare(self, progress: ProgressListener | None = None) -> None:
-        """The library is ready to be searched: begun if it is new, embedded by the model in use."""
+        """The library is ready to be searched: begun if it is new, embedded by the model in use,
+        whose scores are known to mean relevance."""
         if self.settings.starter_library:
             await self.content.load_starter_library(progress)
         await self.vector_ops.embed_missing(progress)
+        async with self._calibrating:
+            if not await self.vector_ops.is_calibrated():
+                calibration, _ = await calibrate(self.embedder, progress)
+                await self.vector_ops.calibrate(calibration)
+
+    def ask(
+        self, question: str, *, limit: int = ANSWER_MATCHES, conversation_id: UUID | None = None
+    ) -> AsyncGenerator[SearchResult | Sentence | Answer, None]:
+        """As `stream_teacher_query`, with everything that this installation consists of."""
+        return stream_teacher_query(
+            question,
+            embedder=self.cache,
+            vector_ops=self.vector_ops,
+            llm_service=self.llm_service,
+            answers=self.answers,
+            limit=limit,
+            conversation_id=conversation_id,
+        )
 
     async def close(self) -> None:
         """Models are unloaded, connections closed, and the embedded server left."""
         await self.writer.close()
+        if self.judge:
+            await self.judge.close()
         await self.embedder.close()
         await self.database.close()
 

@@ -9,18 +9,18 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from staffroom.errors import ConfigError
 
 PREFIX = "STAFFROOM_"
 
-SIMILARITY_THRESHOLD = 0.35
+SIMILARITY_THRESHOLD = 0.05
 """The relevance below which a scenario is not used in an answer."""
 
 BATCH_SIZE = 256
@@ -28,6 +28,11 @@ BATCH_SIZE = 256
 
 DEFAULT_TENANT = UUID("00000000-0000-7000-8000-000000000001")
 """The tenant of an installation that serves a single school."""
+
+
+def _checked_address(address: str) -> str:
+    AnyHttpUrl(address)
+    return address
 
 
 class Settings(BaseSettings):
@@ -58,12 +63,22 @@ class Settings(BaseSettings):
         description="What turns text into vectors: `local:NAME`, `local:FOLDER` or `openai:NAME`.",
     )
     writer: str = Field(
-        default="llama:SmolLM2-135M-Instruct",
-        description="What turns matches into prose: `llama:NAME`, `llama:FILE` or `extractive`.",
+        default="extractive",
+        description="What answers: `extractive`, `llama:NAME`, `llama:FILE`, "
+        "`llama:hf:OWNER/REPOSITORY/FILE.gguf` or `openai:NAME`.",
     )
-    openai_base_url: str = Field(
+    judge: str | None = Field(
+        default=None,
+        description="A stronger model that may pass sentences in other words: `openai:NAME`.",
+    )
+    first_words_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="How long a writer may take for its first words before advice is quoted.",
+    )
+    openai_base_url: Annotated[str, AfterValidator(_checked_address)] = Field(
         default="https://api.openai.com/v1",
-        pattern="^https?://.",
         description="Address of the OpenAI-compatible server that `openai:` models are asked at.",
     )
     openai_api_key: SecretStr | None = Field(

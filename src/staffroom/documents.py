@@ -1,9 +1,10 @@
 """Values as the JSON documents that commands print and other programs read. Pure."""
 
 from typing import Any
+from uuid import UUID
 
 from staffroom.scenario import row_from
-from staffroom.types import Answer, Match, Scenario, SearchResult
+from staffroom.types import Answer, Match, Scenario, SearchResult, Sentence
 
 DIGITS = 4
 """Decimals of a relevance: more would promise a precision that it does not have."""
@@ -39,6 +40,7 @@ def search_document(result: SearchResult) -> dict[str, Any]:
         "matches": [match_document(match) for match in result.matches],
         "threshold": result.threshold,
         "best_relevance": _rounded(result.best_relevance),
+        "related": [match_document(match) for match in result.related],
     }
 
 
@@ -46,17 +48,34 @@ def answer_document(answer: Answer) -> dict[str, Any]:
     """An answer, sentence by sentence with its sources."""
     return {
         "answer": answer.text,
-        "sentences": [
-            {"text": s.text, "citations": [str(c) for c in s.citations], "support": s.support}
-            for s in answer.sentences
-        ],
-        "matches": [match_document(match) for match in answer.matches],
+        "sentences": list(map(sentence_document, answer.sentences)),
+        "more": list(map(sentence_document, answer.more)),
+        "matches": list(map(match_document, answer.matches)),
+        "related": list(map(match_document, answer.related)),
+        "outcome": answer.outcome,
         "abstained": answer.abstained,
+        "uncertain": answer.uncertain,
         "writer": answer.writer,
         "threshold": answer.threshold,
         "best_relevance": _rounded(answer.best_relevance),
-        "interaction_id": str(answer.interaction_id) if answer.interaction_id else None,
+        "timings": dict(answer.timings),
+        "interaction_id": _text(answer.interaction_id),
+        "conversation_id": _text(answer.conversation_id),
     }
+
+
+def sentence_document(sentence: Sentence) -> dict[str, Any]:
+    """A sentence with its citations, and the step of the advice that it comes from."""
+    return {
+        "text": sentence.text,
+        "citations": list(map(str, sentence.citations)),
+        "support": sentence.support,
+        "step": sentence.step,
+    }
+
+
+def _text(identifier: UUID | None) -> str | None:
+    return None if identifier is None else str(identifier)
 
 
 def _rounded(relevance: float | None) -> float | None:

@@ -1,14 +1,22 @@
 """The two journeys: a question to its answer, and a batch into the library."""
 
+import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NotRequired, TypedDict, Unpack
+from uuid import UUID
 
-from staffroom.ai.llm_service import LLMService
+from staffroom.ai.conversation import Understood, understand
+from staffroom.ai.llm_service import LLMService, last_answer
+from staffroom.cache.answer_cache import AnswerCache, AnswerKey, normalised
 from staffroom.config import BATCH_SIZE
 from staffroom.content.importer import Importer
 from staffroom.database.batch import Row
-from staffroom.database.vector_ops import VectorOperations, clean_question
+from staffroom.database.vector_ops import VectorOperations
+from staffroom.errors import InputError
+from staffroom.monitoring.metrics import ANSWERS, FIRST_SENTENCE_TIME
+from staffroom.text import clean_question
 from staffroom.types import (
     Answer,
     Embedder,
@@ -17,65 +25,152 @@ from staffroom.types import (
     ProgressListener,
     SearchResult,
     Sentence,
+    Turn,
+    Vector,
 )
 
 ANSWER_MATCHES = 5
 """Scenarios that an answer may rest on."""
 
+MOST_MATCHES = 20
 
-async def process_teacher_query(
-    query: str,
-    *,
-    embedder: Embedder,
-    vector_ops: VectorOperations,
-    llm_service: LLMService,
-    limit: int = ANSWER_MATCHES,
-    filters: Filters | None = None,
-) -> Answer:
+
+class QueryOptions(TypedDict):
+    """What a question is answered with. Given a conversation, by the id of any exchange in it, the
+    question is understood as its continuation."""
+
+    embedder: Embedder
+    vector_ops: VectorOperations
+    llm_service: LLMService
+    answers: NotRequired[AnswerCache]
+    limit: NotRequired[int]
+    filters: NotRequired[Filters | None]
+    conversation_id: NotRequired[UUID | None]
+
+
+async def process_teacher_query(query: str, **options: Unpack[QueryOptions]) -> Answer:
     """The question is answered from the library and the exchange is stored.
 
-    Raises: InputError for an empty or over-long question; SearchError.
+    Raises: InputError for an empty or over-long question; NotFoundError for an unknown
+        conversation; Overloaded; SearchError.
     """
-    stream = stream_teacher_query(
-        query,
-        embedder=embedder,
-        vector_ops=vector_ops,
-        llm_service=llm_service,
-        limit=limit,
-        filters=filters,
-    )
-    async with aclosing(stream):
-        async for part in stream:
-            if isinstance(part, Answer):
-                return part
-    raise AssertionError("a stream ends with its answer")
+    return await last_answer(stream_teacher_query(query, **options))
 
 
 async def stream_teacher_query(
-    query: str,
-    *,
-    embedder: Embedder,
-    vector_ops: VectorOperations,
-    llm_service: LLMService,
-    limit: int = ANSWER_MATCHES,
-    filters: Filters | None = None,
+    query: str, **options: Unpack[QueryOptions]
 ) -> AsyncGenerator[SearchResult | Sentence | Answer, None]:
     """What was found, then each sentence as it is ready, then the stored answer.
 
-    Everything that can fail before the first sentence fails before the first part.
+    Whatever may keep a question from being answered fails before the first part: what comes
+    after that is answered from the vetted advice, come what may.
     An abstention is stored as well: it shows what the library lacks.
     """
+    with options["llm_service"].admission():
+        journey = await _begin(query, options)
+        async with aclosing(_parts(journey)) as parts:
+            async for part in parts:
+                if isinstance(part, Answer):
+                    yield await _store(journey, part)
+                else:
+                    yield part
+
+
+@dataclass(frozen=True)
+class _Journey:
+    """A question on its way: what it was understood as, and what it is answered with."""
+
+    question: str
+    understood: Understood
+    embedding: Vector
+    key: AnswerKey
+    conversation_id: UUID | None
+    options: QueryOptions
+    started: float
+    timings: dict[str, float]
+
+    @property
+    def stands_alone(self) -> bool:
+        return self.understood.asked == self.question
+
+    def stamp(self, name: str) -> None:
+        """Milliseconds since the question came, kept under that name once."""
+        self.timings.setdefault(name, round(1000 * (time.perf_counter() - self.started), 2))
+
+
+async def _begin(query: str, options: QueryOptions) -> _Journey:
+    started = time.perf_counter()
+    vector_ops = options["vector_ops"]
     question = clean_question(query)
-    embedding = (await embedder.embed([question], "query"))[0]
-    found = await vector_ops.search(embedding, limit, filters=filters)
+    limit = options.get("limit", ANSWER_MATCHES)
+    if not 1 <= limit <= MOST_MATCHES:
+        raise InputError(f"an answer can rest on 1 to {MOST_MATCHES} scenarios, not {limit}.")
+    conversation_id = options.get("conversation_id")
+    turns: list[Turn] = []
+    if conversation_id is not None:
+        conversation_id, turns = await vector_ops.interactions.conversation(conversation_id)
+    understood = understand(question, turns)
+    key = AnswerKey(
+        tenant_id=vector_ops.tenant_id,
+        filters=options.get("filters") or Filters(),
+        limit=limit,
+        threshold=vector_ops.threshold,
+        library=await vector_ops.library_version(),
+        model=await vector_ops.ranking(),
+        recipe=options["llm_service"].recipe,
+        question=normalised(question),
+    )
+    embedding = (await options["embedder"].embed([understood.asked], "query"))[0]
+    journey = _Journey(question, understood, embedding, key, conversation_id, options, started, {})
+    journey.stamp("embedded_ms")
+    return journey
+
+
+async def _parts(journey: _Journey) -> AsyncGenerator[SearchResult | Sentence | Answer, None]:
+    answers = journey.options.get("answers") if journey.stands_alone else None
+    kept = answers.get(journey.key) if answers else None
+    if kept is not None:
+        ANSWERS.labels(kept.outcome).inc()
+        yield SearchResult(kept.matches, kept.threshold, kept.best_relevance)
+        journey.stamp("first_sentence_ms")
+        for sentence in kept.sentences:
+            yield sentence
+        yield kept
+        return
+    found = await journey.options["vector_ops"].retrieve(
+        journey.understood.asked,
+        journey.embedding,
+        limit=journey.key.limit,
+        filters=journey.key.filters,
+    )
+    journey.stamp("found_ms")
     yield found
-    async with aclosing(llm_service.stream_response(question, found)) as parts:
+    service = journey.options["llm_service"]
+    asked, said = journey.understood.asked, journey.understood.said
+    async with aclosing(service.stream_response(asked, found, said)) as parts:
         async for part in parts:
             if isinstance(part, Sentence):
-                yield part
-            else:
-                stored = await vector_ops.store_interaction(question, embedding, part)
-                yield replace(part, interaction_id=stored)
+                journey.stamp("first_sentence_ms")
+            elif answers is not None:
+                answers.keep(journey.key, part)
+            yield part
+
+
+async def _store(journey: _Journey, answer: Answer) -> Answer:
+    """The answer as it was stored: with its place in the conversation, and what it took."""
+    journey.stamp("answered_ms")
+    if "first_sentence_ms" in journey.timings:
+        FIRST_SENTENCE_TIME.observe(journey.timings["first_sentence_ms"] / 1000)
+    answer = replace(
+        answer,
+        library_version=journey.key.library,
+        timings=journey.timings,
+        conversation_id=journey.conversation_id,
+    )
+    stored = await journey.options["vector_ops"].store_interaction(
+        journey.question, journey.embedding, answer, asked=journey.understood.asked
+    )
+    return replace(answer, interaction_id=stored, conversation_id=journey.conversation_id or stored)
 
 
 async def update_teaching_content(

@@ -52,7 +52,7 @@ class LLMService(llm_service.LLMService):
 
     def __init__(self, app: App | None = None) -> None:
         app = app or default_app()
-        super().__init__(app.writer, app.vector_ops)
+        super().__init__(app.writer, app.vector_ops, app.cache, judge=app.judge)
 
 
 class ContentManager(management.ContentManager):
@@ -78,7 +78,11 @@ async def process_teacher_query(query: str) -> Answer:
     app = default_app()
     await app.prepare()
     return await flows.process_teacher_query(
-        query, embedder=app.cache, vector_ops=app.vector_ops, llm_service=app.llm_service
+        query,
+        embedder=app.cache,
+        vector_ops=app.vector_ops,
+        llm_service=app.llm_service,
+        answers=app.answers,
     )
 
 

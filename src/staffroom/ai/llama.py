@@ -9,33 +9,35 @@ import asyncio
 import secrets
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Final
 
 from staffroom import models
-from staffroom.ai.prompt import build_prompt
+from staffroom.ai.prompt import ANSWER_TOKENS, answer_prompt, copy_prompt
 from staffroom.config import available_cores
 from staffroom.errors import ModelCorrupt, WriterUnavailable
 from staffroom.types import Match
 
-CONTEXT_TOKENS: Final = 4_096
-ANSWER_TOKENS: Final = 320
-FIRST_PIECE_SECONDS: Final = 30.0
-NEXT_PIECE_SECONDS: Final = 15.0
-TOTAL_SECONDS: Final = 60.0
+CONTEXT_TOKENS: Final = 8_192
 CONCURRENT_ANSWERS: Final = 1
+SMALL_MODEL_BYTES: Final = 600_000_000
+"""Files up to here hold models that copy better than they write, about a thousand million
+parameters at four bits each."""
 
 _GGUF_MAGIC: Final = b"GGUF"
+
+_Put = Callable[[str | Exception | None], None]
 
 
 class LlamaWriter:
     """Writes with a local model, which is loaded at the first answer."""
 
+    is_queued = True
+
     def __init__(self, name: str, folder: Path) -> None:
-        self.name = f"llama:{Path(name).name}"
+        self.name = f"llama:{models.file_name(name)}"
         self._model = name
         self._folder = folder
         self._server: Any = None
@@ -43,7 +45,7 @@ class LlamaWriter:
         self._thread = ThreadPoolExecutor(CONCURRENT_ANSWERS, thread_name_prefix="llama")
 
     async def stream(self, question: str, matches: Sequence[Match]) -> AsyncGenerator[str, None]:
-        """The model's words as they come, at most ANSWER_TOKENS, within TOTAL_SECONDS."""
+        """The model's words as they come, at most ANSWER_TOKENS. Leaving stops the model."""
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         left = threading.Event()
@@ -52,22 +54,12 @@ class LlamaWriter:
             if not left.is_set():
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        request = {
-            "messages": build_prompt(question, matches),
-            "max_tokens": ANSWER_TOKENS,
-            "temperature": 0.0,
-            "stream": True,
-        }
-        self._thread.submit(self._run, request, put, left)
+        self._thread.submit(self._run, question, matches, put, left)
         try:
-            async with asyncio.timeout(TOTAL_SECONDS), aclosing(_until_end(pieces)) as stream:
-                async for piece in stream:
-                    yield piece
-        except TimeoutError as error:
-            raise WriterUnavailable(
-                f"the model {self.name} was too slow. Choose a smaller one, or `extractive`, "
-                "in STAFFROOM_WRITER."
-            ) from error
+            while (piece := await pieces.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
         finally:
             left.set()
 
@@ -78,26 +70,40 @@ class LlamaWriter:
         if self._socket_folder:
             self._socket_folder.cleanup()
 
-    def _run(self, request: dict[str, Any], put: Any, left: threading.Event) -> None:
+    def _run(
+        self, question: str, matches: Sequence[Match], put: _Put, left: threading.Event
+    ) -> None:
         def receive(chunk: dict[str, Any]) -> bool:
             put(_piece(chunk))
             return left.is_set()
 
         try:
             if not left.is_set():
-                self._load().handle_chat_completions(request, receive)
+                put("")
+                server = self._load()
+                prompt = copy_prompt if self._is_small() else answer_prompt
+                request = {
+                    "messages": prompt(question, matches),
+                    "max_tokens": ANSWER_TOKENS,
+                    "temperature": 0.0,
+                    "stream": True,
+                }
+                server.handle_chat_completions(request, receive)
             put(None)
         except Exception as error:  # noqa: BLE001 - it is raised again where the answer is awaited
             put(error)
+
+    def _is_small(self) -> bool:
+        path = models.model_path(self._folder, self._model)
+        return path.stat().st_size <= SMALL_MODEL_BYTES
 
     def _load(self) -> Any:
         if self._server is None:
             import xllamacpp  # noqa: PLC0415 - 100 MB that only this writer needs
 
             path = models.model_path(self._folder, self._model)
-            with path.open("rb") as file:
-                if file.read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
-                    raise ModelCorrupt(f"{path} is not a GGUF model file. Name one that is.")
+            if not path.is_file() or path.open("rb").read(len(_GGUF_MAGIC)) != _GGUF_MAGIC:
+                raise ModelCorrupt(f"{path} is not a GGUF model file. Name one that is.")
             self._socket_folder = tempfile.TemporaryDirectory(prefix="staffroom-")
             parameters = xllamacpp.CommonParams()
             parameters.model.path = str(path)
@@ -122,24 +128,8 @@ class LlamaWriter:
         return self._server
 
 
-async def _until_end(
-    pieces: "asyncio.Queue[str | Exception | None]",
-) -> AsyncGenerator[str, None]:
-    patience = FIRST_PIECE_SECONDS
-    while True:
-        async with asyncio.timeout(patience):
-            piece = await pieces.get()
-        if piece is None:
-            return
-        if isinstance(piece, Exception):
-            raise piece
-        if piece:
-            yield piece
-            patience = NEXT_PIECE_SECONDS
-
-
 def _piece(chunk: dict[str, Any]) -> str | Exception:
     if "choices" not in chunk:
         message = chunk.get("error", chunk)
-        return WriterUnavailable(f"the model stopped with an error: {message}")
+        return WriterUnavailable(f"the model stopped with an error: {message}", temporary=False)
     return chunk["choices"][0]["delta"].get("content") or ""

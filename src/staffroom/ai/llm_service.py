@@ -1,26 +1,48 @@
 """LLMService: an answer from matches and from nothing else."""
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence, Set
+from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from staffroom.ai import Writer
+from staffroom.ai.abstention import abstention
+from staffroom.ai.direct import asks_for_first
+from staffroom.ai.draft import Draft
 from staffroom.ai.extractive import ExtractiveWriter
-from staffroom.ai.grounding import checked, evidence
+from staffroom.ai.grounding import Grounding, Judge
+from staffroom.ai.prompt import PROMPT_VERSION
 from staffroom.ai.sentences import SentenceStream
-from staffroom.errors import ModelCorrupt, ModelMissing, WriterUnavailable
-from staffroom.types import Answer, Match, Scenario, ScenarioContent, SearchResult, Sentence
-
-MINIMUM_SENTENCES: Final = 2
-"""An answer with fewer backed sentences is replaced by the vetted advice itself."""
+from staffroom.errors import (
+    EmbedderUnavailable,
+    ModelCorrupt,
+    ModelMissing,
+    Overloaded,
+    WriterUnavailable,
+)
+from staffroom.monitoring.metrics import ANSWERS, SENTENCES, WRITER_FAILURES
+from staffroom.text import clean_question
+from staffroom.types import (
+    Answer,
+    Embedder,
+    Match,
+    Outcome,
+    Scenario,
+    ScenarioContent,
+    SearchResult,
+    Sentence,
+)
 
 MAX_CHARACTERS: Final = 6_000
 
 MOST_MISSES: Final = 3
 """Sentences in a row that are invented or repeated, after which a writer is not heard further."""
+
+ANSWERS_AT_ONCE: Final = 64
+RETRY_SECONDS: Final = 5.0
 
 _NIL: Final = UUID(int=0)
 
@@ -30,15 +52,49 @@ _log = logging.getLogger(__name__)
 class Finder(Protocol):
     """What finds matches when the caller gives none."""
 
-    async def search(self, query: str) -> SearchResult: ...
+    async def retrieve(self, query: str) -> SearchResult: ...
 
 
 class LLMService:
     """Answers with one writer; when it fails, with the vetted advice itself."""
 
-    def __init__(self, writer: Writer, finder: Finder) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        finder: Finder,
+        embedder: Embedder,
+        *,
+        judge: Judge | None = None,
+        answers_at_once: int = ANSWERS_AT_ONCE,
+    ) -> None:
         self._writer = writer
         self._finder = finder
+        self._embedder = embedder
+        self._judge = judge
+        self._quoting = ExtractiveWriter(embedder)
+        self._answers_at_once = answers_at_once
+        self._being_answered = 0
+
+    @property
+    def recipe(self) -> str:
+        """What, besides question and matches, an answer depends on."""
+        judge = self._judge.name if self._judge else "no judge"
+        return f"{self._writer.name} {PROMPT_VERSION} {judge}"
+
+    @contextmanager
+    def admission(self) -> Iterator[None]:
+        """A place among those that are being answered. Raises: Overloaded if there is none."""
+        if self._being_answered >= self._answers_at_once:
+            raise Overloaded(
+                f"{self._being_answered} questions are being answered. Ask again in "
+                f"{RETRY_SECONDS:.0f} seconds.",
+                RETRY_SECONDS,
+            )
+        self._being_answered += 1
+        try:
+            yield
+        finally:
+            self._being_answered -= 1
 
     async def generate_response(
         self, query: str, context: SearchResult | Sequence[Match] | str | None = None
@@ -48,90 +104,120 @@ class LLMService:
         Every sentence is backed by the scenario that it cites. Without a match the
         answer says so. Context that is plain text is the only evidence, and is cited
         by the nil id, since the library does not hold it.
+        Raises: InputError for an empty or over-long question; what the search raises.
         """
-        found = await self._finder.search(query) if context is None else _search_result(context)
-        async with aclosing(self.stream_response(query, found)) as stream:
-            async for part in stream:
-                if isinstance(part, Answer):
-                    return part
-        raise AssertionError("a stream ends with its answer")
+        query = clean_question(query)
+        found = await self._finder.retrieve(query) if context is None else _search_result(context)
+        return await last_answer(self.stream_response(query, found))
 
     async def stream_response(
-        self, query: str, found: SearchResult
+        self, query: str, found: SearchResult, said: Set[str] = frozenset()
     ) -> AsyncGenerator[Sentence | Answer, None]:
-        """The sentences as they are written and found to be backed, then the whole answer."""
-        sentences: list[Sentence] = []
-        writer_name = "none"
+        """The sentences as they are written and found to be backed, then the whole answer.
+
+        Where the advice is quoted, the whole answer has it in its own order. `said` are the
+        sentences of earlier answers in the conversation: they are not repeated while there is
+        anything else.
+        """
+        draft = Draft(found.matches, said)
+        outcome: Outcome = "abstained"
+        writer: Writer | None = None
         if found.matches:
-            for writer in (self._writer, ExtractiveWriter()):
-                writer_name = writer.name
-                async with aclosing(_backed(writer, query, found.matches, sentences)) as stream:
+            outcome, writer = await self._choose(query, replace(found, matches=draft.matches))
+            async with aclosing(self._heard(writer, query, draft)) as stream:
+                async for sentence in stream:
+                    yield sentence
+            if draft.is_thin and writer.name != self._quoting.name:
+                outcome, writer = "quoted", self._quoting
+                async with aclosing(self._heard(writer, query, draft)) as stream:
                     async for sentence in stream:
                         yield sentence
-                if len(sentences) >= MINIMUM_SENTENCES:
-                    break
-        yield _answer(found, sentences, writer_name)
+            for sentence in draft.add_urgent():
+                yield sentence
+            if writer.name == self._quoting.name:
+                draft.put_in_order()
+        answer = _answer(found, draft, outcome, writer)
+        ANSWERS.labels(answer.outcome).inc()
+        yield answer
+
+    async def _choose(self, query: str, found: SearchResult) -> tuple[Outcome, Writer]:
+        """Who answers: nobody has to write what an editor foresaw."""
+        if self._writer.name == self._quoting.name:
+            return "written", self._writer
+        try:
+            direct = await asks_for_first(query, found, self._embedder)
+        except EmbedderUnavailable:
+            direct = False
+        return ("direct", self._quoting) if direct else ("written", self._writer)
+
+    async def _heard(
+        self, writer: Writer, query: str, draft: Draft
+    ) -> AsyncGenerator[Sentence, None]:
+        """What the writer writes, as far as it is backed and new; it is added to the draft.
+
+        A writer that fails ends here, with what it had finished: no half sentence leaves.
+        """
+        grounding = Grounding(draft.matches, self._embedder, self._judge)
+        misses = 0
+        try:
+            async with aclosing(_sentences(writer, query, draft.matches)) as texts:
+                async for text in texts:
+                    checked = await grounding.check(text)
+                    if draft.is_full_for(checked):
+                        break
+                    misses = misses + 1 if draft.is_miss(checked) else 0
+                    if checked is None or not draft.add(checked):
+                        SENTENCES.labels("dropped").inc()
+                        if misses >= MOST_MISSES:
+                            return
+                        continue
+                    SENTENCES.labels(checked.verdict).inc()
+                    yield checked.sentence
+            draft.is_complete = True
+        except (WriterUnavailable, ModelMissing, ModelCorrupt, EmbedderUnavailable) as error:
+            draft.is_complete = False
+            WRITER_FAILURES.labels(type(error).__name__).inc()
+            _log.warning("the vetted advice is quoted, because the writer failed: %s", error)
 
 
-async def _backed(
-    writer: Writer, query: str, matches: Sequence[Match], sentences: list[Sentence]
-) -> AsyncGenerator[Sentence, None]:
-    """What the writer writes, as far as it is backed and new; it is added to `sentences` too.
-
-    A writer that fails ends here, with what it had finished: no half sentence leaves.
-    """
-    advice = evidence(matches)
-    misses = 0
-    try:
-        async with aclosing(_sentences(writer, query, matches)) as texts:
-            async for text in texts:
-                sentence = checked(text, advice)
-                if sentence and all(sentence.text != said.text for said in sentences):
-                    misses = 0
-                    sentences.append(sentence)
-                    yield sentence
-                elif (misses := misses + 1) >= MOST_MISSES:
-                    return
-    except (WriterUnavailable, ModelMissing, ModelCorrupt) as error:
-        _log.warning("the vetted advice is quoted, because the writer failed: %s", error)
+async def last_answer(parts: AsyncGenerator[Any, None]) -> Answer:
+    """The answer that a stream of parts ends with."""
+    async with aclosing(parts):
+        async for part in parts:
+            if isinstance(part, Answer):
+                return part
+    raise AssertionError("a stream ends with its answer")
 
 
 async def _sentences(
     writer: Writer, query: str, matches: Sequence[Match]
 ) -> AsyncGenerator[str, None]:
     cutter = SentenceStream()
-    characters = 0
+    left = MAX_CHARACTERS
     async with aclosing(writer.stream(query, matches)) as pieces:
         async for piece in pieces:
-            for text in cutter.feed(piece):
+            for text in cutter.feed(piece[:left]):
                 yield text
-            characters += len(piece)
-            if characters > MAX_CHARACTERS:
+            left -= len(piece)
+            if left <= 0:
                 return
     for text in cutter.finish():
         yield text
 
 
-def _answer(found: SearchResult, sentences: Sequence[Sentence], writer_name: str) -> Answer:
-    text = " ".join(sentence.text for sentence in sentences)
+def _answer(found: SearchResult, draft: Draft, outcome: Outcome, writer: Writer | None) -> Answer:
+    abstained = not draft.sentences
     return Answer(
-        text=text or _abstention(found),
-        sentences=tuple(sentences),
+        text=abstention(found) if abstained else draft.text,
+        sentences=draft.sentences,
+        more=tuple(draft.more()),
+        outcome="abstained" if abstained else outcome,
         matches=found.matches,
+        related=found.related,
         threshold=found.threshold,
         best_relevance=found.best_relevance,
-        abstained=not sentences,
-        writer=writer_name,
-    )
-
-
-def _abstention(found: SearchResult) -> str:
-    if found.best_relevance is None:
-        return "The library holds no scenario yet, so there is nothing to answer from."
-    return (
-        "The library has no scenario that fits this question: the closest has relevance "
-        f"{found.best_relevance:.2f}, and {found.threshold:.2f} is needed. Ask a colleague, or "
-        "add a scenario so that the next teacher finds one."
+        writer="none" if abstained or writer is None else writer.name,
+        prompt_version=PROMPT_VERSION,
     )
 
 

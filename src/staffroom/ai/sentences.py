@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-_END: Final = re.compile(r"[.!?…][\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9])|\n")
+_CLOSED: Final = r"[.!?…][\"'”’)\]*_]*(?:\s?\[\d[\d, ]*\])*"
+"""The end of a sentence, with what closes it: quotation marks, markup, citations such as [2]."""
+
+_END: Final = re.compile(_CLOSED + r"(?=\s+(?!\[\d)[\"'“‘(\[*_]{0,3}[A-Z0-9])|\n")
 _NUMBERING: Final = re.compile(r"^\s*(?:\d{1,2}[.)]|[-*•])\s+")
-_COMPLETE: Final = re.compile(r"[.!?…][\"'”’)\]]*$")
+_COMPLETE: Final = re.compile(_CLOSED + "$")
 
 
 class SentenceStream:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from staffroom.cli.interactions import interaction
 from staffroom.cli.library import library, scenario
 from staffroom.cli.measure import bench, measure
 from staffroom.cli.models import models
@@ -25,11 +26,13 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for commands in (questions, library, measure, operations):
+for commands in (questions, library, operations):
     app.add_typer(commands)
 app.add_typer(scenario, name="scenario")
+app.add_typer(interaction, name="interaction")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")
+app.add_typer(measure, name="eval")
 app.add_typer(bench, name="bench")
 
 

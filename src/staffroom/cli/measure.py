@@ -1,24 +1,49 @@
 """`eval` and `bench`: how good and how fast, in figures."""
 
+from collections.abc import Mapping
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
+from staffroom.ai import load_writer
 from staffroom.app import App
 from staffroom.cli.output import JsonOption, out, print_json, progress_bars
 from staffroom.cli.run import with_app
+from staffroom.config import load_settings
+from staffroom.content.management import ContentManager
+from staffroom.evaluation.answers import QUESTIONS, AnswersReport, evaluate_answers
 from staffroom.evaluation.beir import read_data_set
 from staffroom.evaluation.benchmark import Comparison, bench_embed, bench_search
-from staffroom.evaluation.evaluate import Evaluation, evaluate
+from staffroom.evaluation.calibrate import CalibrationReport
+from staffroom.evaluation.calibrate import calibrate as fit_calibration
+from staffroom.evaluation.evaluate import Evaluation, evaluate, scratch_library
+from staffroom.evaluation.grounding import evaluate_grounding, fit_support, read_claims
 from staffroom.models import model_path
 
-measure = typer.Typer()
+
+class _FolderFirst(TyperGroup):
+    """`eval DIR` is short for `eval search DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["search", *args]
+        rest: list[str] = super().parse_args(ctx, args)
+        return rest
 
 
-@measure.command("eval")
-def eval_(
+measure = typer.Typer(
+    cls=_FolderFirst,
+    no_args_is_help=True,
+    help="Measure how good search and answers are. `eval DIR` is short for `eval search DIR`.",
+)
+
+
+@measure.command()
+def search(
     folder: Annotated[Path, typer.Argument(help="A data set in BEIR layout.")],
     split: Annotated[str | None, typer.Option(help="The judgements to use.")] = None,
     json: Annotated[bool, JsonOption] = False,
@@ -37,6 +62,104 @@ def eval_(
     out.print(f"{result['documents']} documents, {result['queries']} questions")
     for name, value in result["meaning"].items():
         out.print(f"meaning  {name:<12}{value:.4f}")
+
+
+@measure.command()
+def answers(
+    writer: Annotated[
+        list[str] | None, typer.Option(help="A writer to compare; give it again for more.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=2, help="Questions for each writer.")] = QUESTIONS,
+    json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Measure how far answers can be trusted, on golden data and the starter library."""
+    settings = load_settings()
+    specs = list(dict.fromkeys([*(writer or ()), settings.writer, "extractive"]))
+
+    async def work(app: App) -> AnswersReport:
+        writers = [
+            load_writer(settings.model_copy(update={"writer": spec}), app.cache) for spec in specs
+        ]
+        try:
+            with progress_bars() as progress:
+                async with scratch_library(app.database, app.vector_ops) as library:
+                    await ContentManager(library).load_starter_library(progress)
+                    return await evaluate_answers(library, app.cache, writers, questions, progress)
+        finally:
+            for opened in writers:
+                await opened.close()
+
+    result = with_app(work)
+    if json:
+        print_json(result)
+    else:
+        _print_report(result)
+
+
+@measure.command()
+def calibrate(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only report; keep the calibration in use.")
+    ] = False,
+    write: Annotated[
+        Path | None, typer.Option(help="A file that the calibration is written to, as JSON.")
+    ] = None,
+    json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Fit what the embedding model's scores mean, on golden questions; keep and report it."""
+
+    async def work(app: App) -> CalibrationReport:
+        calibration, report = await fit_calibration(app.embedder)
+        if not dry_run:
+            await app.vector_ops.calibrate(calibration)
+        if write:
+            document = {"model": app.embedder.model, "calibration": calibration.document()}
+            write.write_text(dumps(document, separators=(",", ":")) + "\n", "utf-8")
+        return report
+
+    result = with_app(work)
+    if json:
+        print_json(result)
+    else:
+        _print_report(result)
+
+
+@measure.command()
+def grounding(
+    file: Annotated[Path, typer.Argument(help="Judged claims, their corpus.jsonl beside it.")],
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Print newly fitted weights instead.")
+    ] = False,
+    json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Measure whether the support score tells what a text says from what it does not say."""
+    claims = read_claims(file)
+
+    async def work(app: App) -> Mapping[str, Any]:
+        with progress_bars() as progress:
+            judge = fit_support if refit else evaluate_grounding
+            return await judge(claims, app.embedder, progress)
+
+    result = with_app(work)
+    if json or refit:
+        print_json(result)
+    else:
+        _print_report(result)
+
+
+def _print_report(report: Mapping[str, Any], indent: str = "") -> None:
+    for name, value in report.items():
+        label = f"{indent}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            out.print(label)
+            _print_report(value, indent + "  ")
+        elif isinstance(value, list):
+            for part in value:
+                out.print(label)
+                _print_report(part, indent + "  ")
+        else:
+            shown = f"{value:.3f}" if isinstance(value, float) else value
+            out.print(f"{label:<32}{shown}")
 
 
 bench = typer.Typer(

@@ -3,23 +3,22 @@
 import readline  # noqa: F401 - gives the prompt its line editing and history
 import signal
 import sys
-from collections.abc import Sequence
-from contextlib import aclosing
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 import typer
-from rich.padding import Padding
 from rich.text import Text
 
-from staffroom import flows
+from staffroom.ai.llm_service import last_answer
 from staffroom.app import App
+from staffroom.cli.answers import print_answer, print_hanging
 from staffroom.cli.output import JsonOption, out, print_error, print_json
 from staffroom.cli.run import with_app
 from staffroom.documents import answer_document, search_document
 from staffroom.errors import InputError, UnavailableError
 from staffroom.text import shorten
-from staffroom.types import Answer, Filters, Match, SearchResult, Sentence
+from staffroom.types import Filters, Match, SearchResult
 
 questions = typer.Typer()
 
@@ -40,18 +39,23 @@ class Mode(StrEnum):
 def ask(
     text: Annotated[str | None, typer.Argument(help="The question. Without it, ask many.")] = None,
     limit: Annotated[int, typer.Option(help="Scenarios an answer may rest on.")] = 5,
+    more: Annotated[bool, typer.Option("--more", help="Show all of the cited advice.")] = False,
+    conversation: Annotated[
+        UUID | None, typer.Option(help="The conversation that the question continues.")
+    ] = None,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Answer a question from the library, with the scenario behind every sentence."""
 
     async def work(app: App) -> None:
         if text is None:
-            await _converse(app, limit)
+            await _converse(app, limit, conversation, more=more)
         elif json:
-            answer = await _answer(app, text, limit)
+            answer = await last_answer(app.ask(text, limit=limit, conversation_id=conversation))
             print_json(answer_document(answer))
         else:
-            await _print_answer(app, text, limit)
+            parts = app.ask(text, limit=limit, conversation_id=conversation)
+            await print_answer(parts, more=more)
 
     if json and text is None:
         raise InputError("--json answers one question; write it after the command.")
@@ -85,67 +89,23 @@ def search(
     if not result.matches:
         best = "none" if result.best_relevance is None else f"{result.best_relevance:.2f}"
         out.print(f"Nothing has relevance {result.threshold:.2f} or more; the best is {best}.")
+    if result.related:
+        out.print("Perhaps related:")
+    for match in result.related:
+        _print_match(match)
 
 
-async def _answer(app: App, text: str, limit: int) -> Answer:
-    return await flows.process_teacher_query(
-        text,
-        embedder=app.cache,
-        vector_ops=app.vector_ops,
-        llm_service=app.llm_service,
-        limit=limit,
-    )
-
-
-async def _print_answer(app: App, text: str, limit: int) -> None:
-    """Sentences appear as they are ready, each with the numbers of its sources."""
-    stream = flows.stream_teacher_query(
-        text,
-        embedder=app.cache,
-        vector_ops=app.vector_ops,
-        llm_service=app.llm_service,
-        limit=limit,
-    )
-    found = SearchResult((), 0.0, None)
-    async with aclosing(stream):
-        async for part in stream:
-            if isinstance(part, SearchResult):
-                found = part
-                out.print()
-            elif isinstance(part, Sentence):
-                _print_sentence(part, found.matches)
-            else:
-                _print_sources(part)
-
-
-def _print_sentence(sentence: Sentence, matches: Sequence[Match]) -> None:
-    numbers = [n for n, match in enumerate(matches, 1) if match.scenario.id in sentence.citations]
-    marks = "".join(f" [{number}]" for number in numbers)
-    out.print(Text.assemble(sentence.text, (marks, "cyan")))
-
-
-def _print_sources(answer: Answer) -> None:
-    if answer.abstained:
-        out.print(answer.text)
-    cited = {citation for sentence in answer.sentences for citation in sentence.citations}
-    out.print()
-    for number, match in enumerate(answer.matches, 1):
-        style = "" if match.scenario.id in cited else "dim"
-        line = f"[{number}] {match.scenario.name} (relevance {match.relevance:.2f})"
-        out.print(Text(line, style=style))
-    out.print(Text(f"Written by {answer.writer}, kept as {answer.interaction_id}", style="dim"))
-
-
-async def _converse(app: App, limit: int) -> None:
+async def _converse(app: App, limit: int, conversation: UUID | None, *, more: bool) -> None:
     """Questions are answered one after another until an empty line or the end of input."""
     if sys.stdin.isatty():
         out.print("Ask about your classroom, for example:")
         for example in EXAMPLES:
             out.print(Text(f"  {example}", style="dim"))
-        out.print("An empty line ends.")
+        out.print("A further question may refer to the last one. An empty line ends.")
     while question := _read_line().strip():
         try:
-            await _print_answer(app, question, limit)
+            parts = app.ask(question, limit=limit, conversation_id=conversation)
+            conversation = (await print_answer(parts, more=more)).conversation_id
         except (InputError, UnavailableError) as error:
             print_error(str(error))
 
@@ -172,5 +132,5 @@ def _print_match(match: Match) -> None:
     title = Text.assemble((f"{match.relevance:.2f}  ", "cyan"), (content.name, "bold"))
     title.append(f"  {content.metadata.category}", style="dim")
     out.print(title)
-    out.print(Padding(shorten(content.description, 200), (0, 0, 0, 6)))
+    print_hanging("      ", shorten(content.description, 200))
     out.print(Text(f"      {match.scenario.id}", style="dim"))

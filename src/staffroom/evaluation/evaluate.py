@@ -35,7 +35,7 @@ async def evaluate(
     progress: ProgressListener | None = None,
 ) -> Evaluation:
     """The data set's documents were imported into a scratch tenant, searched, and erased again."""
-    async with _scratch_library(database, vector_ops) as library:
+    async with scratch_library(database, vector_ops) as library:
         importer = Importer(library, progress=progress)
         report = await importer.import_file(data_set.corpus)
         if "stopped" in report:
@@ -52,9 +52,10 @@ async def evaluate(
 
 
 @asynccontextmanager
-async def _scratch_library(
+async def scratch_library(
     database: Database, vector_ops: VectorOperations
 ) -> AsyncIterator[VectorOperations]:
+    """An empty library of its own, which is erased afterwards."""
     tenant_id = uuid7()
     await database.ensure_tenant(tenant_id, "Evaluation")
     try:

@@ -29,3 +29,24 @@ def reciprocal_rank(ranking: Sequence[str], grades: Mapping[str, int], depth: in
 
 def _discounted(gains: Sequence[int]) -> float:
     return sum(gain / log2(rank + 1) for rank, gain in enumerate(gains, 1))
+
+
+def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
+    """The chance that a positive scores above a negative, ties counting half.
+
+    Source: Mann and Whitney's U, by ranks.
+    """
+    order = sorted(range(len(scores)), key=lambda number: scores[number])
+    ranks = [0.0] * len(scores)
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and scores[order[end]] == scores[order[start]]:
+            end += 1
+        for number in order[start:end]:
+            ranks[number] = (start + 1 + end) / 2
+        start = end
+    positives = sum(labels)
+    negatives = len(labels) - positives
+    total = sum(rank for rank, label in zip(ranks, labels, strict=True) if label)
+    return (total - positives * (positives + 1) / 2) / (positives * negatives)

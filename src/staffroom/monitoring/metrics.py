@@ -23,3 +23,14 @@ UNDER_RETURNED = Counter(
     "vector_search_under_returned_total",
     "Index walks that found fewer scenarios than asked for and were done again exactly",
 )
+ANSWERS = Counter("answers_total", "Answers given, by how they came about", ["outcome"])
+SENTENCES = Counter(
+    "answer_sentences_total",
+    "Sentences that a writer wrote, by what the grounding check did with them",
+    ["verdict"],
+)
+WRITER_FAILURES = Counter("writer_failures_total", "Writers that failed, by error class", ["error"])
+FIRST_SENTENCE_TIME = Histogram(
+    "answer_first_sentence_seconds", "Time from a question to the first sentence of its answer"
+)
+ANSWER_CACHE_HITS = Counter("answer_cache_hits_total", "Answers found in the answer cache")
