@@ -10,6 +10,7 @@ import pytest
 
 from staffroom.ai.llm_service import LLMService
 from staffroom.ai.prompt import EVIDENCE_CHARACTERS, Message, answer_prompt, copy_prompt
+from staffroom.documents import answer_document
 from staffroom.errors import ModelMissing
 from staffroom.types import (
     Answer,
@@ -298,3 +299,18 @@ def test_prompts_hold_the_question_and_the_advice_within_their_budget(prompt: Pr
     assert ("at the door" in short_prompt) is (prompt is answer_prompt)
     assert len(long_prompt) < EVIDENCE_CHARACTERS + 200
     assert "real silence" not in long_prompt
+
+
+@pytest.mark.parametrize(
+    ("matches", "best", "uncertain"),
+    [((NOISE,), 0.2, True), ((NOISE,), 0.3, False), ((), 0.2, False), ((), None, False)],
+)
+async def test_an_answer_from_a_distant_scenario_is_marked_as_uncertain(
+    matches: tuple[Match, ...], best: float | None, uncertain: bool
+) -> None:
+    found = SearchResult(matches, 0.05, best)
+
+    told = await service(ScriptedWriter()).generate_response("why?", found)
+
+    assert told.uncertain is uncertain
+    assert answer_document(told)["uncertain"] is uncertain

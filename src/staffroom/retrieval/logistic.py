@@ -24,7 +24,7 @@ def sigmoid(odds: Array) -> Array:
 
 
 def log_odds(probability: float) -> float:
-    """The inverse of `sigmoid`, within the same bounds."""
+    """The inverse of `sigmoid`; certainty has large odds, not endless ones."""
     certain = sys.float_info.epsilon
     bounded = min(max(probability, certain), 1 - certain)
     return math.log(bounded / (1 - bounded))
