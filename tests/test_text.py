@@ -13,6 +13,12 @@ def test_invisible_characters_that_can_hide_instructions_are_removed() -> None:
     assert clean("be\u200b kind\U000e0049\U000e0067\ufeff") == "be kind"
 
 
+def test_what_turns_the_reading_direction_or_acts_on_terminals_does_not_stay() -> None:
+    assert clean("pupils \u202elet go\u202c and \u2066wait\u2069") == "pupils let go and wait"
+    assert clean("5\u0096 10 \u0093quiet\u0094 \u009bred\x81") == "5– 10 “quiet” ›red"  # noqa: RUF001
+    assert damage("5\u0096 10") is None
+
+
 @pytest.mark.parametrize("text", ["👩‍🏫 reads", "می‌خواهم", "❤️", "שלום כיתה", "日本語"])
 def test_joiners_emoji_and_scripts_stay_as_they_are(text: str) -> None:
     assert clean(text) == text

@@ -20,13 +20,21 @@ _INVISIBLE: Final = re.compile(
 Joiners (U+200C, U+200D) and variation selectors stay: Persian, Hindi and emoji need them.
 """
 
-_UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNSTORABLE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 """Control characters and halves of surrogate pairs: damage, not text."""
+
+
+_MISREAD: Final = {
+    code: bytes([code]).decode("cp1252", "ignore") or None for code in range(0x80, 0xA0)
+}
+"""Control characters that act on terminals, and in prose are Windows-1252 that was read as
+Latin-1: what they were meant to be, as browsers show them."""
 
 
 def clean(text: str) -> str:
     """The text in normal form C, with plain line ends, without invisible characters."""
     text = _INVISIBLE.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = text.translate(_MISREAD)
     return unicodedata.normalize("NFC", text).strip()
 
 
