@@ -89,11 +89,7 @@ def answers(
             for opened in writers:
                 await opened.close()
 
-    result = with_app(work)
-    if json:
-        print_json(result)
-    else:
-        _print_report(result)
+    _show(with_app(work), json=json)
 
 
 @measure.command()
@@ -117,11 +113,7 @@ def calibrate(
             write.write_text(dumps(document, separators=(",", ":")) + "\n", "utf-8")
         return report
 
-    result = with_app(work)
-    if json:
-        print_json(result)
-    else:
-        _print_report(result)
+    _show(with_app(work), json=json)
 
 
 @measure.command()
@@ -140,11 +132,14 @@ def grounding(
             judge = fit_support if refit else evaluate_grounding
             return await judge(claims, app.embedder, progress)
 
-    result = with_app(work)
-    if json or refit:
-        print_json(result)
+    _show(with_app(work), json=json or refit)
+
+
+def _show(report: Mapping[str, Any], *, json: bool) -> None:
+    if json:
+        print_json(report)
     else:
-        _print_report(result)
+        _print_report(report)
 
 
 def _print_report(report: Mapping[str, Any], indent: str = "") -> None:

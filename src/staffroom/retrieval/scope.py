@@ -51,23 +51,30 @@ class Scope:
 
     def odds(self, question: str, embedding: Vector) -> float:
         """The log odds that the question reads like one for the library."""
-        return float(self.inside @ _features(question, embedding) + self.biases[0])
+        return self._odds(_features(question, embedding))
 
     def probability(self, question: str, embedding: Vector, best_relevance: float) -> float:
         """That the library has something to say to the question."""
-        signals = (self.odds(question, embedding), log_odds(best_relevance), 1.0)
-        return float(sigmoid(self.admission @ np.array(signals)))
+        return self._probability(_features(question, embedding), best_relevance)
 
     def reason_against(
         self, question: str, embedding: Vector, best_relevance: float
     ) -> OutOfScope | None:
         """Why the question is none for the library, if it is none."""
-        probability = self.probability(question, embedding, best_relevance)
+        features = _features(question, embedding)
+        probability = self._probability(features, best_relevance)
         if probability < self.least:
             return self.kind(embedding)
-        odds = self.harm @ _features(question, embedding) + self.biases[1]
+        odds = self.harm @ features + self.biases[1]
         harms = float(sigmoid(np.array([odds]))[0]) >= HARMFUL
         return "harmful" if harms and probability < ALL_BUT_CERTAIN else None
+
+    def _odds(self, features: Array) -> float:
+        return float(self.inside @ features + self.biases[0])
+
+    def _probability(self, features: Array, best_relevance: float) -> float:
+        signals = (self._odds(features), log_odds(best_relevance), 1.0)
+        return float(sigmoid(self.admission @ np.array(signals)))
 
     def kind(self, embedding: Vector) -> OutOfScope:
         """The likeliest kind of a question that is none for the library."""
