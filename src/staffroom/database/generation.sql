@@ -1,6 +1,6 @@
 -- The vectors of one generation. Rows are inserted and deleted, never updated: an
 -- update of any column would enter the row into the vector index anew.
--- The operator class here and the operator <#> of queries.sql belong together; on
+-- The operator class here and the operator <#> of queries/search.sql belong together; on
 -- vectors of unit length the inner product orders as the cosine does, and is cheaper.
 
 CREATE TABLE staffroom.{vectors} (

@@ -1,4 +1,4 @@
-"""The named statements of queries.sql, with their fragments filled in."""
+"""The named statements of `queries/`, with their fragments filled in."""
 
 import re
 from functools import cache
@@ -15,10 +15,14 @@ _HEADER: Final = re.compile(r"^-- name: (\w+)\n((?:--.*\n)*)", re.MULTILINE)
 
 @cache
 def statement_texts() -> dict[str, str]:
-    """Each statement of queries.sql under its name, without its comment."""
-    text = (files("staffroom.database") / "queries.sql").read_text(encoding="utf-8")
-    parts = _HEADER.split(text)[1:]
-    return {name: body.strip() for name, body in zip(parts[::3], parts[2::3], strict=True)}
+    """Each statement under its name, without its comment."""
+    texts: dict[str, str] = {}
+    for file in (files("staffroom.database") / "queries").iterdir():
+        parts = _HEADER.split(file.read_text(encoding="utf-8"))[1:]
+        for name, body in zip(parts[::3], parts[2::3], strict=True):
+            assert name not in texts, f"two statements are named {name}"
+            texts[name] = body.strip()
+    return texts
 
 
 @cache

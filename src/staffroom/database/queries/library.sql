@@ -1,0 +1,108 @@
+-- Scenarios, their revisions and vectors. {vectors} is the current generation's table.
+
+-- name: lock_library
+-- One writer at a time for a tenant's scenarios; searches do not wait for it.
+SELECT pg_advisory_xact_lock(hashtextextended('staffroom.scenarios ' || %(tenant_id)s::text, 0));
+
+-- name: known_scenarios
+-- What the library has under the given keys, and whether this generation has its vector.
+SELECT s.source_id, s.scenario_id, s.revision, s.content_sha256, v.revision AS vector_revision
+FROM staffroom.scenarios AS s
+LEFT JOIN staffroom.{vectors} AS v
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+WHERE s.tenant_id = %(tenant_id)s AND s.source_id = ANY(%(source_ids)s);
+
+-- name: add_scenarios
+-- New heads, all in one statement. (COPY is refused where row-level security holds.)
+INSERT INTO staffroom.scenarios (
+    tenant_id, scenario_id, source_id, revision, content_sha256, status, category,
+    grade_bands, subjects, setting, tags, language, review_by
+)
+SELECT %(tenant_id)s, r.scenario_id, r.source_id, r.revision, decode(r.content_sha256, 'hex'),
+    r.status, r.category, r.grade_bands, r.subjects, r.setting, r.tags, r.language, r.review_by
+FROM json_to_recordset(%(rows)s) AS r (
+    scenario_id uuid, source_id text, revision integer, content_sha256 text, status text,
+    category text, grade_bands text[], subjects text[], setting text, tags text[],
+    language text, review_by date
+);
+
+-- name: update_scenarios
+-- Heads follow their newest revision.
+UPDATE staffroom.scenarios AS s
+SET revision = r.revision, content_sha256 = decode(r.content_sha256, 'hex'), status = r.status,
+    category = r.category, grade_bands = r.grade_bands, subjects = r.subjects,
+    setting = r.setting, tags = r.tags, language = r.language, review_by = r.review_by,
+    updated_at = now()
+FROM json_to_recordset(%(rows)s) AS r (
+    scenario_id uuid, revision integer, content_sha256 text, status text,
+    category text, grade_bands text[], subjects text[], setting text, tags text[],
+    language text, review_by date
+)
+WHERE s.tenant_id = %(tenant_id)s AND s.scenario_id = r.scenario_id;
+
+-- name: add_revisions
+-- Revisions are only ever added.
+INSERT INTO staffroom.scenario_revisions (
+    tenant_id, scenario_id, revision, name, description, expected_response,
+    example_questions, metadata, author, reason
+)
+SELECT %(tenant_id)s, r.scenario_id, r.revision, r.name, r.description, r.expected_response,
+    r.example_questions, r.metadata, %(author)s, %(reason)s
+FROM json_to_recordset(%(rows)s) AS r (
+    scenario_id uuid, revision integer, name text, description text, expected_response text,
+    example_questions text[], metadata jsonb
+);
+
+-- name: delete_vectors
+-- The old vectors of scenarios that are about to get new ones.
+DELETE FROM staffroom.{vectors}
+WHERE tenant_id = %(tenant_id)s AND scenario_id = ANY(%(scenario_ids)s);
+
+-- name: add_vectors
+-- A batch of vectors, packed as one binary array.
+INSERT INTO staffroom.{vectors} (tenant_id, scenario_id, revision, embedding)
+SELECT %(tenant_id)s, r.scenario_id, r.revision, r.embedding
+FROM unnest(
+    %(scenario_ids)s::uuid[], %(revisions)s::integer[], %(embeddings)s::halfvec[]
+) AS r (scenario_id, revision, embedding);
+
+-- name: get_scenario
+-- One scenario as it is now.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+WHERE s.tenant_id = %(tenant_id)s AND s.scenario_id = %(scenario_id)s;
+
+-- name: list_scenarios
+-- A page of the library in the order in which it was written, after the given id.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+WHERE {scope} AND r.tenant_id = %(tenant_id)s
+    AND (%(after)s::uuid IS NULL OR s.scenario_id > %(after)s::uuid)
+ORDER BY s.scenario_id
+LIMIT %(limit)s;
+
+-- name: list_revisions
+-- A scenario's history, oldest first.
+SELECT r.revision, r.name, r.description, r.expected_response, r.example_questions, r.metadata,
+    r.author, r.reason, r.created_at
+FROM staffroom.scenario_revisions AS r
+WHERE r.tenant_id = %(tenant_id)s AND r.scenario_id = %(scenario_id)s
+ORDER BY r.revision;
+
+-- name: scenarios_without_vector
+-- What this generation has not embedded yet, or only in an older revision.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+LEFT JOIN staffroom.{vectors} AS v
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.revision
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND v.scenario_id IS NULL
+ORDER BY s.scenario_id
+LIMIT %(limit)s;
+
+-- name: delete_scenario
+-- Revisions, vectors and the matches of past answers go with it.
+DELETE FROM staffroom.scenarios
+WHERE tenant_id = %(tenant_id)s AND scenario_id = %(scenario_id)s;
