@@ -12,10 +12,10 @@ from psycopg import sql
 
 from staffroom.config import Settings
 from staffroom.database.connection import Database
-from staffroom.database.interactions import Interaction, Interactions
+from staffroom.database.interactions import Interactions
 from staffroom.database.migrate import migrations
 from staffroom.errors import ConfigError, NotFoundError
-from staffroom.types import Sentence, Turn
+from staffroom.types import Interaction, Sentence, Turn
 
 OURS = UUID(int=1)
 THEIRS = UUID(int=2)

@@ -85,7 +85,7 @@ def test_lists_may_come_as_text(value: Any, items: tuple[str, ...]) -> None:
         ({"tags": [1]}, "tags", "has to be text"),
         ({"tags": {"a": 1}}, "tags", "has to be a list"),
         ({"tags": [str(n) for n in range(51)]}, "tags", "51 items"),
-        ({"status": "live"}, "status", "draft, published, retired"),
+        ({"status": "live"}, "status", "draft, in_review, published, retired"),
         ({"language": "english language"}, "language", "such as en"),
         ({"review_by": "31/05/2027"}, "review_by", "2027-05-31"),
         ({"id": True}, "id", "has to be text, not bool"),

@@ -177,7 +177,7 @@ async def test_every_tenant_table_begins_its_key_with_the_tenant(
         )
         sequences = await cursor.fetchone()
 
-    assert len(keys) == 9
+    assert len(keys) >= 10
     assert {key["attname"] for key in keys} == {"tenant_id"}
     assert sequences == {"n": 0}
 

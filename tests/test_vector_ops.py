@@ -98,7 +98,7 @@ async def test_a_changed_row_is_a_new_revision_and_found_by_its_new_words(
     found = await vector_ops.find_similar_scenarios("phones ring everywhere", 1, 0.0)
     assert found[0].scenario.revision == 2
     history = await vector_ops.list_revisions(found[0].scenario.id)
-    assert [content.description for content in history] == [
+    assert [revision.content.description for revision in history] == [
         "The whole class talks at once.",
         "Phones ring everywhere.",
     ]

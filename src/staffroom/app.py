@@ -5,7 +5,7 @@ import getpass
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from uuid import UUID
+from typing import Unpack
 
 from staffroom.ai import load_judge, load_writer
 from staffroom.ai.guard import Deadlines, GuardedWriter
@@ -18,7 +18,7 @@ from staffroom.database.connection import Database
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.embedding.generator import EmbeddingGenerator
 from staffroom.evaluation.calibrate import calibrate
-from staffroom.flows import ANSWER_MATCHES, stream_teacher_query
+from staffroom.flows import AskOptions, stream_teacher_query
 from staffroom.types import Answer, ProgressListener, SearchResult, Sentence
 
 
@@ -63,7 +63,7 @@ class App:
                 await self.vector_ops.calibrate(calibration)
 
     def ask(
-        self, question: str, *, limit: int = ANSWER_MATCHES, conversation_id: UUID | None = None
+        self, question: str, **options: Unpack[AskOptions]
     ) -> AsyncGenerator[SearchResult | Sentence | Answer, None]:
         """As `stream_teacher_query`, with everything that this installation consists of."""
         return stream_teacher_query(
@@ -72,8 +72,7 @@ class App:
             vector_ops=self.vector_ops,
             llm_service=self.llm_service,
             answers=self.answers,
-            limit=limit,
-            conversation_id=conversation_id,
+            **options,
         )
 
     async def close(self) -> None:

@@ -1,10 +1,20 @@
 """Values as the JSON documents that commands print and other programs read. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from staffroom.scenario import row_from
-from staffroom.types import Answer, Match, Scenario, SearchResult, Sentence
+from staffroom.types import (
+    Answer,
+    Asked,
+    Interaction,
+    Match,
+    Revision,
+    Scenario,
+    SearchResult,
+    Sentence,
+)
 
 DIGITS = 4
 """Decimals of a relevance: more would promise a precision that it does not have."""
@@ -71,6 +81,81 @@ def sentence_document(sentence: Sentence) -> dict[str, Any]:
         "citations": list(map(str, sentence.citations)),
         "support": sentence.support,
         "step": sentence.step,
+    }
+
+
+def revision_documents(history: Sequence[Revision]) -> list[dict[str, Any]]:
+    """The history, newest first, with the fields in which each revision differs from the last."""
+    documents = []
+    before: dict[str, Any] = {}
+    for revision in history:
+        row = row_from(revision.content)
+        del row["id"]
+        documents.append(
+            {
+                "revision": revision.number,
+                "author": revision.author,
+                "reason": revision.reason,
+                "created_at": revision.created_at.isoformat(),
+                "changed": [name for name in row if before and row[name] != before[name]],
+                **row,
+            }
+        )
+        before = row
+    return documents[::-1]
+
+
+def asked_document(asked: Asked) -> dict[str, Any]:
+    """An exchange as a list shows it."""
+    return {
+        "id": str(asked.id),
+        "question": asked.question,
+        "outcome": asked.outcome,
+        "best_relevance": _rounded(asked.best_relevance),
+        "created_at": asked.created_at.isoformat(),
+    }
+
+
+def interaction_document(found: Interaction) -> dict[str, Any]:
+    """An exchange as it was stored, with its feedback."""
+    return {
+        "id": str(found.id),
+        "conversation_id": str(found.conversation_id),
+        "question": found.question,
+        "asked": found.asked,
+        "answer": found.answer,
+        "sentences": list(map(sentence_document, found.sentences)),
+        "more": list(map(sentence_document, found.more)),
+        "matches": [
+            {
+                "id": str(match.scenario_id),
+                "revision": match.revision,
+                "name": match.name,
+                "relevance": round(match.relevance, DIGITS),
+            }
+            for match in found.matches
+        ],
+        "outcome": found.outcome,
+        "abstained": found.abstained,
+        "writer": found.writer,
+        "embedding_model": found.embedding_model,
+        "prompt_version": found.prompt_version,
+        "library_version": found.library_version,
+        "timings": dict(found.timings),
+        "threshold": found.threshold,
+        "best_relevance": _rounded(found.best_relevance),
+        "feedback": [
+            {
+                "id": str(feedback.id),
+                "verdict": feedback.verdict,
+                "reason": feedback.reason,
+                "comment": feedback.comment,
+                "scenario_id": _text(feedback.scenario_id),
+                "created_at": feedback.created_at.isoformat(),
+            }
+            for feedback in found.feedback
+        ],
+        "created_at": found.created_at.isoformat(),
     }
 
 

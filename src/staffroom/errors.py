@@ -3,6 +3,7 @@
 StaffroomError
 ├── InputError            the caller can mend the request
 │   ├── InvalidScenario       a scenario that cannot be stored; names the field
+│   ├── EditConflict          someone else changed the scenario in the meantime
 │   └── UnreadableFile        an import file that is not what its name says
 ├── NotFoundError         nothing has the id that was asked for
 ├── ConfigError           the operator can mend the installation or a setting
@@ -37,6 +38,10 @@ class InvalidScenario(InputError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+
+class EditConflict(InputError):
+    """The scenario has a newer revision than the one that the edit was made on."""
 
 
 class UnreadableFile(InputError):

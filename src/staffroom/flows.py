@@ -1,10 +1,10 @@
 """The two journeys: a question to its answer, and a batch into the library."""
 
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import NotRequired, TypedDict, Unpack
+from typing import NotRequired, Required, TypedDict, Unpack
 from uuid import UUID
 
 from staffroom.ai.conversation import Understood, understand
@@ -35,17 +35,29 @@ ANSWER_MATCHES = 5
 MOST_MATCHES = 20
 
 
-class QueryOptions(TypedDict):
-    """What a question is answered with. Given a conversation, by the id of any exchange in it, the
-    question is understood as its continuation."""
+class AskOptions(TypedDict, total=False):
+    """How a question is answered. Given a conversation, by the id of any exchange in it, the
+    question is understood as its continuation; so it is given the `turns` of a conversation that
+    the caller keeps, oldest first.
 
-    embedder: Embedder
-    vector_ops: VectorOperations
-    llm_service: LLMService
+    The exchange is stored under `interaction_id` if one is given, and not at all if it is private.
+    """
+
+    limit: int
+    filters: Filters | None
+    conversation_id: UUID | None
+    turns: Sequence[Turn]
+    interaction_id: UUID | None
+    private: bool
+
+
+class QueryOptions(AskOptions):
+    """What a question is answered with besides."""
+
+    embedder: Required[Embedder]
+    vector_ops: Required[VectorOperations]
+    llm_service: Required[LLMService]
     answers: NotRequired[AnswerCache]
-    limit: NotRequired[int]
-    filters: NotRequired[Filters | None]
-    conversation_id: NotRequired[UUID | None]
 
 
 async def process_teacher_query(query: str, **options: Unpack[QueryOptions]) -> Answer:
@@ -60,7 +72,7 @@ async def process_teacher_query(query: str, **options: Unpack[QueryOptions]) -> 
 async def stream_teacher_query(
     query: str, **options: Unpack[QueryOptions]
 ) -> AsyncGenerator[SearchResult | Sentence | Answer, None]:
-    """What was found, then each sentence as it is ready, then the stored answer.
+    """What was found, then each sentence as it is ready, then the answer as it was stored.
 
     Whatever may keep a question from being answered fails before the first part: what comes
     after that is answered from the vetted advice, come what may.
@@ -90,8 +102,9 @@ class _Journey:
     timings: dict[str, float]
 
     @property
-    def stands_alone(self) -> bool:
-        return self.understood.asked == self.question
+    def is_cacheable(self) -> bool:
+        """Its answer depends on nothing said before, and may be kept."""
+        return self.understood.asked == self.question and not self.options.get("private")
 
     def stamp(self, name: str) -> None:
         """Milliseconds since the question came, kept under that name once."""
@@ -106,7 +119,7 @@ async def _begin(query: str, options: QueryOptions) -> _Journey:
     if not 1 <= limit <= MOST_MATCHES:
         raise InputError(f"an answer can rest on 1 to {MOST_MATCHES} scenarios, not {limit}.")
     conversation_id = options.get("conversation_id")
-    turns: list[Turn] = []
+    turns = options.get("turns", ())
     if conversation_id is not None:
         conversation_id, turns = await vector_ops.interactions.conversation(conversation_id)
     understood = understand(question, turns)
@@ -127,7 +140,7 @@ async def _begin(query: str, options: QueryOptions) -> _Journey:
 
 
 async def _parts(journey: _Journey) -> AsyncGenerator[SearchResult | Sentence | Answer, None]:
-    answers = journey.options.get("answers") if journey.stands_alone else None
+    answers = journey.options.get("answers") if journey.is_cacheable else None
     kept = answers.get(journey.key) if answers else None
     if kept is not None:
         ANSWERS.labels(kept.outcome).inc()
@@ -166,7 +179,10 @@ async def _store(journey: _Journey, answer: Answer) -> Answer:
         library_version=journey.key.library,
         timings=journey.timings,
         conversation_id=journey.conversation_id,
+        interaction_id=journey.options.get("interaction_id"),
     )
+    if journey.options.get("private"):
+        return replace(answer, interaction_id=None, conversation_id=None)
     stored = await journey.options["vector_ops"].store_interaction(
         journey.question, journey.embedding, answer, asked=journey.understood.asked
     )

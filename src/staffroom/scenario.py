@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import date, datetime
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, cast
 
 from staffroom.errors import InvalidScenario
 from staffroom.text import clean, damage, shorten
-from staffroom.types import Metadata, ScenarioContent, Status
+from staffroom.types import STATUSES, Metadata, ScenarioContent, Status
 
 ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "_id", "source_id"),
@@ -224,9 +224,10 @@ def _language(text: str) -> str:
 def _status(text: str) -> Status:
     if not text:
         return "published"
-    if text.lower() not in get_args(Status):
-        raise InvalidScenario("status", f"is {text!r}; write {', '.join(get_args(Status))}")
-    return cast("Status", text.lower())
+    status = text.lower().replace(" ", "_")
+    if status not in STATUSES:
+        raise InvalidScenario("status", f"is {text!r}; write {', '.join(STATUSES)}")
+    return cast("Status", status)
 
 
 def _date(name: str, value: Any) -> date | None:

@@ -7,7 +7,7 @@ a question; an answer is prose that rests on matches, sentence by sentence.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Literal, NotRequired, Protocol, TypedDict
+from typing import Literal, NotRequired, Protocol, TypedDict, get_args
 from uuid import UUID
 
 import numpy as np
@@ -25,7 +25,10 @@ Array = NDArray[np.float64]
 Role = Literal["query", "passage"]
 """What a text is embedded as: some models want a different prefix for each."""
 
-Status = Literal["draft", "published", "retired"]
+Status = Literal["draft", "in_review", "published", "retired"]
+"""The life of a scenario; only published ones are found unless asked otherwise."""
+
+STATUSES: tuple[Status, ...] = get_args(Status)
 
 Outcome = Literal["written", "direct", "quoted", "abstained"]
 """How an answer came about.
@@ -109,6 +112,17 @@ class Scenario:
     @property
     def name(self) -> str:
         return self.content.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A scenario as it was after one change: who made it, when and why."""
+
+    number: int
+    content: ScenarioContent
+    author: str
+    reason: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +227,86 @@ class Turn:
     question: str
     asked: str
     said: tuple[str, ...]
+
+
+Verdict = Literal["helpful", "not_helpful", "did_not_fit", "worked"]
+"""did_not_fit: the advice was not for this situation; worked: it was tried, and it worked."""
+
+Reason = Literal[
+    "", "off_topic", "too_general", "not_for_my_pupils", "wrong", "unsafe", "too_long", "unclear"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedMatch:
+    """A scenario, in the revision that an answer rested on."""
+
+    scenario_id: UUID
+    revision: int
+    name: str
+    relevance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a teacher said of an answer, or of one scenario that it cites."""
+
+    id: UUID
+    verdict: Verdict
+    reason: Reason
+    comment: str
+    scenario_id: UUID | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interaction:
+    """An exchange as it was stored. `asked` is what the library was searched for."""
+
+    id: UUID
+    conversation_id: UUID
+    question: str
+    asked: str
+    answer: str
+    sentences: tuple[Sentence, ...]
+    more: tuple[Sentence, ...]
+    matches: tuple[UsedMatch, ...]
+    outcome: Outcome
+    writer: str
+    embedding_model: str
+    prompt_version: str
+    library_version: int
+    timings: Mapping[str, float]
+    threshold: float | None
+    best_relevance: float | None
+    feedback: tuple[Feedback, ...]
+    created_at: datetime
+
+    @property
+    def abstained(self) -> bool:
+        return self.outcome == "abstained"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An exchange as a list shows it."""
+
+    id: UUID
+    question: str
+    outcome: Outcome
+    best_relevance: float | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A question that the library could not answer."""
+
+    interaction_id: UUID
+    question: str
+    best_relevance: float | None
+    threshold: float | None
+    created_at: datetime
 
 
 class RowError(TypedDict):

@@ -9,8 +9,9 @@ from staffroom.app import App
 from staffroom.cli.answers import print_hanging
 from staffroom.cli.output import JsonOption, out, print_json
 from staffroom.cli.run import with_app
-from staffroom.database.interactions import REASONS, VERDICTS, Gap, Interaction
-from staffroom.documents import DIGITS, sentence_document
+from staffroom.database.interactions import REASONS, VERDICTS
+from staffroom.documents import DIGITS, interaction_document
+from staffroom.types import Gap, Interaction
 
 interaction = typer.Typer(
     no_args_is_help=True, help="Look at past questions and answers, and judge them."
@@ -29,7 +30,7 @@ def show(
 
     found = with_app(work)
     if json:
-        print_json(_interaction_document(found))
+        print_json(interaction_document(found))
         return
     print_hanging("", found.question, "bold")
     print_hanging("", found.answer)
@@ -93,46 +94,4 @@ def _gap_document(gap: Gap) -> dict[str, Any]:
         "best_relevance": gap.best_relevance and round(gap.best_relevance, DIGITS),
         "threshold": gap.threshold,
         "created_at": gap.created_at.isoformat(),
-    }
-
-
-def _interaction_document(found: Interaction) -> dict[str, Any]:
-    return {
-        "id": str(found.id),
-        "conversation_id": str(found.conversation_id),
-        "question": found.question,
-        "asked": found.asked,
-        "answer": found.answer,
-        "sentences": list(map(sentence_document, found.sentences)),
-        "more": list(map(sentence_document, found.more)),
-        "matches": [
-            {
-                "id": str(match.scenario_id),
-                "revision": match.revision,
-                "name": match.name,
-                "relevance": round(match.relevance, DIGITS),
-            }
-            for match in found.matches
-        ],
-        "outcome": found.outcome,
-        "abstained": found.abstained,
-        "writer": found.writer,
-        "embedding_model": found.embedding_model,
-        "prompt_version": found.prompt_version,
-        "library_version": found.library_version,
-        "timings": dict(found.timings),
-        "threshold": found.threshold,
-        "best_relevance": found.best_relevance and round(found.best_relevance, DIGITS),
-        "feedback": [
-            {
-                "id": str(feedback.id),
-                "verdict": feedback.verdict,
-                "reason": feedback.reason,
-                "comment": feedback.comment,
-                "scenario_id": feedback.scenario_id and str(feedback.scenario_id),
-                "created_at": feedback.created_at.isoformat(),
-            }
-            for feedback in found.feedback
-        ],
-        "created_at": found.created_at.isoformat(),
     }

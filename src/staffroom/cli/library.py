@@ -17,14 +17,12 @@ from staffroom.content.formats import write_json_lines, write_rows
 from staffroom.documents import scenario_document
 from staffroom.errors import InputError, UnreadableFile
 from staffroom.scenario import ALIASES
-from staffroom.types import Filters, ImportReport, Scenario, Status
+from staffroom.types import STATUSES, Filters, ImportReport, Scenario, Status
 
 library = typer.Typer()
 scenario = typer.Typer(no_args_is_help=True, help="Add, show, edit, list and retire scenarios.")
 
 SHOWN_ERRORS = 20
-
-ALL: tuple[Status, ...] = ("draft", "published", "retired")
 
 IdArgument = Annotated[str, typer.Argument(help="The scenario's id.")]
 SetOption = Annotated[
@@ -227,10 +225,10 @@ def _object(file: Path) -> dict[str, Any]:
 
 
 def _statuses(given: list[str] | None) -> tuple[Status, ...]:
-    unknown = [status for status in given or () if status not in ALL]
+    unknown = [status for status in given or () if status not in STATUSES]
     if unknown:
-        raise InputError(f"there is no status {unknown[0]!r}; choose {', '.join(ALL)}.")
-    return tuple(status for status in ALL if not given or status in given)
+        raise InputError(f"there is no status {unknown[0]!r}; choose {', '.join(STATUSES)}.")
+    return tuple(status for status in STATUSES if not given or status in given)
 
 
 def _uuid(text: str) -> UUID:

@@ -1,9 +1,7 @@
 """What was asked, what was answered, what the answer rested on, and what teachers said of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 from uuid import UUID
 
 from pgvector import HalfVector
@@ -15,81 +13,26 @@ from staffroom.database.generations import Generation
 from staffroom.database.statements import statement
 from staffroom.errors import InputError, NotFoundError
 from staffroom.text import mend
-from staffroom.types import Answer, Outcome, Sentence, Turn, Vector
-
-Verdict = Literal["helpful", "not_helpful", "did_not_fit", "worked"]
-"""did_not_fit: the advice was not for this situation; worked: it was tried, and it worked."""
-
-Reason = Literal[
-    "", "off_topic", "too_general", "not_for_my_pupils", "wrong", "unsafe", "too_long", "unclear"
-]
+from staffroom.types import (
+    Answer,
+    Asked,
+    Feedback,
+    Gap,
+    Interaction,
+    Outcome,
+    Reason,
+    Sentence,
+    Turn,
+    UsedMatch,
+    Vector,
+    Verdict,
+)
 
 VERDICTS: Final = get_args(Verdict)
 REASONS: Final = tuple(filter(None, get_args(Reason)))
 MAX_COMMENT: Final = 2_000
 REMEMBERED_TURNS: Final = 12
 """Exchanges of a conversation that a further question is understood with."""
-
-
-@dataclass(frozen=True, slots=True)
-class UsedMatch:
-    """A scenario, in the revision that an answer rested on."""
-
-    scenario_id: UUID
-    revision: int
-    name: str
-    relevance: float
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What a teacher said of an answer, or of one scenario that it cites."""
-
-    id: UUID
-    verdict: Verdict
-    reason: Reason
-    comment: str
-    scenario_id: UUID | None
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interaction:
-    """An exchange as it was stored. `asked` is what the library was searched for."""
-
-    id: UUID
-    conversation_id: UUID
-    question: str
-    asked: str
-    answer: str
-    sentences: tuple[Sentence, ...]
-    more: tuple[Sentence, ...]
-    matches: tuple[UsedMatch, ...]
-    outcome: Outcome
-    writer: str
-    embedding_model: str
-    prompt_version: str
-    library_version: int
-    timings: Mapping[str, float]
-    threshold: float | None
-    best_relevance: float | None
-    feedback: tuple[Feedback, ...]
-    created_at: datetime
-
-    @property
-    def abstained(self) -> bool:
-        return self.outcome == "abstained"
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A question that the library could not answer."""
-
-    interaction_id: UUID
-    question: str
-    best_relevance: float | None
-    threshold: float | None
-    created_at: datetime
 
 
 class Interactions:
@@ -107,8 +50,11 @@ class Interactions:
         answer: Answer,
         asked: str | None = None,
     ) -> UUID:
-        """The exchange is stored, with its embedding and what the answer rested on."""
-        interaction_id = uuid7()
+        """The exchange is stored, with its embedding and what the answer rested on.
+
+        Its id is the one that the answer carries, or else a new one.
+        """
+        interaction_id = answer.interaction_id or uuid7()
         key = self._key(interaction_id)
         head = {
             **key,
@@ -204,6 +150,20 @@ class Interactions:
         async with self._database.transaction(self._tenant_id) as connection:
             await connection.execute(statement("add_feedback"), row)
         return feedback_id
+
+    async def page(
+        self, limit: int = 50, before: UUID | None = None, outcome: Outcome | None = None
+    ) -> list[Asked]:
+        """The exchanges that came before the given one, newest first."""
+        parameters = {
+            "tenant_id": self._tenant_id,
+            "limit": limit,
+            "before": before,
+            "outcome": outcome,
+        }
+        async with self._database.read(self._tenant_id) as connection:
+            rows = await _rows(connection, "list_interactions", parameters)
+        return [Asked(**row) for row in rows]
 
     async def gaps(self, limit: int = 100) -> list[Gap]:
         """The questions that the library could not answer, newest first."""

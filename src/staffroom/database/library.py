@@ -58,13 +58,17 @@ class Library:
         embeddings: Vectors | None = None,
         *,
         reason: str = "",
+        expected_revision: int | None = None,
     ) -> list[Stored]:
-        """All contents are in the library, in their order. Their keys must differ."""
+        """All contents are in the library, in their order. Their keys must differ.
+
+        Raises: EditConflict if a revision is expected and a scenario has another by now.
+        """
         generation = await self.generation()
         if embeddings is None:
-            return await self._store_changed(generation, contents, reason)
+            return await self._store_changed(generation, contents, reason, expected_revision)
         items = list(map(Item, contents, embeddings))
-        return await self._write(generation, items, reason)
+        return await self._write(generation, items, reason, expected_revision)
 
     async def store_numbered(
         self, rows: Sequence[NumberedContent], embeddings: Vectors | None = None
@@ -122,7 +126,11 @@ class Library:
                 progress(Progress("Embedding the library for a new model", done, None, "rows"))
 
     async def _store_changed(
-        self, generation: Generation, contents: Sequence[ScenarioContent], reason: str
+        self,
+        generation: Generation,
+        contents: Sequence[ScenarioContent],
+        reason: str,
+        expected_revision: int | None,
     ) -> list[Stored]:
         keys = [source_key(content) for content in contents]
         known = await self._known(generation, keys)
@@ -132,7 +140,8 @@ class Library:
             if not (key in known and known[key].has_vector and known[key].holds(content))
         ]
         vectors = await self._embedder.embed([embedded_text(content) for content in due], "passage")
-        written = await self._write(generation, list(map(Item, due, vectors)), reason)
+        items = list(map(Item, due, vectors))
+        written = await self._write(generation, items, reason, expected_revision)
         results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
         results |= {
             source_key(content): result for content, result in zip(due, written, strict=True)
@@ -144,7 +153,11 @@ class Library:
             return await known_scenarios(connection, self._tenant_id, generation, keys)
 
     async def _write(
-        self, generation: Generation, items: Sequence[Item], reason: str
+        self,
+        generation: Generation,
+        items: Sequence[Item],
+        reason: str,
+        expected_revision: int | None,
     ) -> list[Stored]:
         if not items:
             return []
@@ -156,4 +169,5 @@ class Library:
                 items,
                 author=self._author,
                 reason=reason,
+                expected_revision=expected_revision,
             )

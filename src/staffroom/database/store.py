@@ -17,6 +17,7 @@ from staffroom.database.connection import Connection
 from staffroom.database.generations import Generation
 from staffroom.database.rows import PackedVectors, head_row, revision_row
 from staffroom.database.statements import statement
+from staffroom.errors import EditConflict
 from staffroom.scenario import content_sha256, source_key
 from staffroom.types import ScenarioContent, Vector
 
@@ -103,11 +104,17 @@ async def write_scenarios(
     *,
     author: str,
     reason: str,
+    expected_revision: int | None = None,
 ) -> list[Stored]:
-    """All of the items are in the library, in their order. Keys must differ from each other."""
+    """All of the items are in the library, in their order. Keys must differ from each other.
+
+    Raises: EditConflict if a revision is expected and one of them has another.
+    """
     await connection.execute(statement("lock_library"), {"tenant_id": tenant_id})
     keys = [source_key(item.content) for item in items]
     known = await known_scenarios(connection, tenant_id, generation, keys)
+    for scenario in known.values():
+        check_revision(scenario.scenario_id, scenario.revision, expected_revision)
     writes = [_plan(item, known.get(key)) for item, key in zip(items, keys, strict=True)]
     changed = [write for write in writes if write.changed]
     lacking = [write for write in writes if write.lacks_vector]
@@ -150,6 +157,15 @@ async def add_audit(
             "detail": Jsonb(detail),
         },
     )
+
+
+def check_revision(scenario_id: UUID, revision: int, expected: int | None) -> None:
+    """The scenario is as whoever changes it saw it. Raises: EditConflict."""
+    if expected is not None and revision != expected:
+        raise EditConflict(
+            f"scenario {scenario_id} is at revision {revision}, and the edit was made on "
+            f"{expected}. Read it again and make the edit on what it says now."
+        )
 
 
 def _plan(item: Item, known: Known | None) -> Write:

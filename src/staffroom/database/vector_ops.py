@@ -10,23 +10,21 @@ import psycopg
 
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
 from staffroom.database.batch import NumberedContent, Row, RowReader, report
+from staffroom.database.catalogue import Catalogue, no_scenario
 from staffroom.database.connection import Database
 from staffroom.database.generations import set_calibration
-from staffroom.database.interactions import Interaction, Interactions
+from staffroom.database.idempotency import IdempotencyKeys
+from staffroom.database.interactions import Interactions
 from staffroom.database.library import Library
 from staffroom.database.rows import (
     check_vectors,
-    content_from_row,
-    filter_parameters,
-    scenario_from_row,
 )
 from staffroom.database.search import Searcher
 from staffroom.database.statements import statement
-from staffroom.database.store import add_audit
+from staffroom.database.store import add_audit, check_revision
 from staffroom.errors import (
     InputError,
     InvalidScenario,
-    NotFoundError,
     SearchError,
     UnavailableError,
 )
@@ -39,11 +37,12 @@ from staffroom.types import (
     Embedder,
     Filters,
     ImportReport,
+    Interaction,
     Match,
     ProgressListener,
+    Revision,
     RowError,
     Scenario,
-    ScenarioContent,
     SearchResult,
     Vector,
     Vectors,
@@ -78,7 +77,9 @@ class VectorOperations:
         self._threshold = threshold
         self._author = author
         self._library = Library(database, embedder, tenant_id, author)
+        self.catalogue = Catalogue(database, tenant_id)
         self.interactions = Interactions(database, tenant_id)
+        self.idempotency = IdempotencyKeys(database, tenant_id)
         self._searcher: Searcher | None = None
 
     @property
@@ -101,18 +102,25 @@ class VectorOperations:
         )
 
     async def store_scenario(
-        self, name: str, description: str, expected_response: str = "", **fields: Any
+        self,
+        name: str,
+        description: str,
+        expected_response: str = "",
+        *,
+        reason: str = "",
+        **fields: Any,
     ) -> UUID:
         """The scenario is in the library, embedded and searchable. Returns its id.
 
-        `fields` are those of `scenario_from`: id, example_questions, category and so on.
+        `fields` are those of `scenario_from`: id, example_questions, category and so on; the
+        reason is kept with the revision.
         Raises: InvalidScenario naming the field that is wrong.
         """
         content = scenario_from(
             {"name": name, "description": description, "expected_response": expected_response}
             | fields
         )
-        stored = await self._library.store([content])
+        stored = await self._library.store([content], reason=reason)
         return stored[0].scenario_id
 
     async def batch_process(self, batch: Sequence[Row]) -> ImportReport:
@@ -145,32 +153,45 @@ class VectorOperations:
         return await self._library.preview(rows)
 
     async def update_scenario(
-        self, scenario_id: UUID, changes: Mapping[str, Any], *, reason: str = ""
+        self,
+        scenario_id: UUID,
+        changes: Mapping[str, Any],
+        *,
+        reason: str = "",
+        expected_revision: int | None = None,
     ) -> Scenario:
         """The scenario has a new revision with the named fields changed, if anything changed.
 
-        Raises: NotFoundError; InvalidScenario naming the field that is wrong.
+        Raises: NotFoundError; InvalidScenario naming the field that is wrong; EditConflict if
+            its revision is not the expected one.
         """
         unknown = unknown_fields(changes)
         if unknown:
             raise InvalidScenario(unknown[0], "is no field of a scenario")
         scenario = await self.get_scenario(scenario_id)
+        check_revision(scenario_id, scenario.revision, expected_revision)
         content = scenario_from({**row_from(scenario.content), **changes})
         if content.source_id != scenario.content.source_id:
             raise InvalidScenario("id", "of a stored scenario cannot be changed; add a new one")
-        await self._library.store([content], reason=reason)
+        await self._library.store([content], reason=reason, expected_revision=expected_revision)
         return await self.get_scenario(scenario_id)
 
-    async def delete_scenario(self, scenario_id: UUID) -> None:
+    async def delete_scenario(
+        self, scenario_id: UUID, *, expected_revision: int | None = None
+    ) -> None:
         """The scenario, its history and its vectors are gone. To take it out of use, retire it.
 
-        Raises: NotFoundError.
+        Raises: NotFoundError; EditConflict if its revision is not the expected one.
         """
         key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
         async with self._database.transaction(self._tenant_id) as connection:
+            await connection.execute(statement("lock_library"), {"tenant_id": self._tenant_id})
+            cursor = await connection.execute(statement("get_scenario"), key)
+            if row := await cursor.fetchone():
+                check_revision(scenario_id, row["revision"], expected_revision)
             cursor = await connection.execute(statement("delete_scenario"), key)
             if cursor.rowcount == 0:
-                raise _no_scenario(scenario_id)
+                raise no_scenario(scenario_id)
             await connection.execute(statement("advance_library"), {"tenant_id": self._tenant_id})
             await add_audit(
                 connection,
@@ -265,35 +286,17 @@ class VectorOperations:
 
     async def get_scenario(self, scenario_id: UUID) -> Scenario:
         """The scenario as it is now. Raises: NotFoundError."""
-        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement("get_scenario"), key)
-            row = await cursor.fetchone()
-        if row is None:
-            raise _no_scenario(scenario_id)
-        return scenario_from_row(row)
+        return await self.catalogue.get(scenario_id)
 
     async def list_scenarios(
         self, filters: Filters | None = None, limit: int = 100, after: UUID | None = None
     ) -> list[Scenario]:
         """A page of the library, oldest first: the `limit` scenarios that follow the id `after`."""
-        parameters = filter_parameters(self._tenant_id, filters or Filters())
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("list_scenarios"), {**parameters, "limit": limit, "after": after}
-            )
-            rows = await cursor.fetchall()
-        return [scenario_from_row(row) for row in rows]
+        return await self.catalogue.page(filters, limit, after)
 
-    async def list_revisions(self, scenario_id: UUID) -> list[ScenarioContent]:
+    async def list_revisions(self, scenario_id: UUID) -> list[Revision]:
         """What the scenario said in each revision, oldest first. Raises: NotFoundError."""
-        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement("list_revisions"), key)
-            rows = await cursor.fetchall()
-        if not rows:
-            raise _no_scenario(scenario_id)
-        return [content_from_row(row) for row in rows]
+        return await self.catalogue.revisions(scenario_id)
 
     @track_vector_operation("store_interaction")
     async def store_interaction(
@@ -366,9 +369,3 @@ class VectorOperations:
         if self._searcher is None:
             self._searcher = Searcher(self._database, await self._library.generation())
         return self._searcher
-
-
-def _no_scenario(scenario_id: UUID) -> NotFoundError:
-    return NotFoundError(
-        f"there is no scenario {scenario_id}. `staffroom scenario list` shows all."
-    )

@@ -46,6 +46,16 @@ WHERE tenant_id = %(tenant_id)s AND conversation_id = (
 ORDER BY interaction_id DESC
 LIMIT %(limit)s;
 
+-- name: list_interactions
+-- Exchanges before the given one, newest first; ids grow with time.
+SELECT interaction_id AS id, question, outcome, best_relevance, created_at
+FROM staffroom.interactions
+WHERE tenant_id = %(tenant_id)s
+    AND (%(before)s::uuid IS NULL OR interaction_id < %(before)s::uuid)
+    AND (%(outcome)s::text IS NULL OR outcome = %(outcome)s::text)
+ORDER BY interaction_id DESC
+LIMIT %(limit)s;
+
 -- name: list_gaps
 -- Questions that nothing fitted, newest first.
 SELECT interaction_id, question, best_relevance, threshold, created_at

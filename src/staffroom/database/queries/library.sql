@@ -106,3 +106,70 @@ LIMIT %(limit)s;
 -- Revisions, vectors and the matches of past answers go with it.
 DELETE FROM staffroom.scenarios
 WHERE tenant_id = %(tenant_id)s AND scenario_id = %(scenario_id)s;
+
+-- name: facets
+-- The values within the filters and how many scenarios have each, the most frequent first.
+SELECT facet, value, count(*)::integer AS size
+FROM (
+    SELECT 'category' AS facet, s.category AS value
+    FROM staffroom.scenarios AS s
+    WHERE {scope} AND s.category <> ''
+    UNION ALL
+    SELECT 'grade_band', band
+    FROM staffroom.scenarios AS s, unnest(s.grade_bands) AS band
+    WHERE {scope}
+    UNION ALL
+    SELECT 'subject', subject
+    FROM staffroom.scenarios AS s, unnest(s.subjects) AS subject
+    WHERE {scope}
+    UNION ALL
+    SELECT 'status', s.status
+    FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s
+) AS had
+GROUP BY facet, value
+ORDER BY facet, size DESC, value;
+
+-- name: unknown_values
+-- What is filtered by and no scenario of the tenant has, whatever its status.
+SELECT 'categories' AS filter, given AS value
+FROM unnest(%(categories)s::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s AND s.category = given
+)
+UNION ALL
+SELECT 'grade_bands', given
+FROM unnest(%(grade_bands)s::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s AND given = ANY(s.grade_bands)
+)
+UNION ALL
+SELECT 'subjects', given
+FROM unnest(%(subjects)s::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s AND given = ANY(s.subjects)
+)
+UNION ALL
+SELECT 'settings', given
+FROM unnest(%(settings)s::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s AND s.setting = given
+)
+UNION ALL
+SELECT 'tags', given
+FROM unnest(%(tags)s::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s AND given = ANY(s.tags)
+)
+UNION ALL
+SELECT 'languages', given
+FROM unnest(%(languages)s::text[]) AS given
+WHERE NOT EXISTS (
+    SELECT FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s AND s.language = given
+);

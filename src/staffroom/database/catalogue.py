@@ -1,0 +1,99 @@
+"""The library as editors browse it: scenarios page by page, their history, and what there is to
+filter by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from staffroom.database.connection import Database
+from staffroom.database.rows import content_from_row, filter_parameters, scenario_from_row
+from staffroom.database.statements import statement
+from staffroom.errors import InputError, NotFoundError
+from staffroom.types import Filters, Revision, Scenario
+
+FACETS: Final = ("category", "grade_band", "subject", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """A value of a facet, and how many scenarios have it."""
+
+    value: str
+    count: int
+
+
+class Catalogue:
+    """The scenarios of one tenant, in the order in which they were written."""
+
+    def __init__(self, database: Database, tenant_id: UUID) -> None:
+        self._database = database
+        self._tenant_id = tenant_id
+
+    async def get(self, scenario_id: UUID) -> Scenario:
+        """The scenario as it is now. Raises: NotFoundError."""
+        rows = await self._rows("get_scenario", {"scenario_id": scenario_id})
+        if not rows:
+            raise no_scenario(scenario_id)
+        return scenario_from_row(rows[0])
+
+    async def page(
+        self, filters: Filters | None = None, limit: int = 100, after: UUID | None = None
+    ) -> list[Scenario]:
+        """The `limit` scenarios that follow the id `after`, oldest first."""
+        parameters = filter_parameters(self._tenant_id, filters or Filters())
+        rows = await self._rows("list_scenarios", {**parameters, "limit": limit, "after": after})
+        return [scenario_from_row(row) for row in rows]
+
+    async def revisions(self, scenario_id: UUID) -> list[Revision]:
+        """What the scenario said in each revision, oldest first. Raises: NotFoundError."""
+        rows = await self._rows("list_revisions", {"scenario_id": scenario_id})
+        if not rows:
+            raise no_scenario(scenario_id)
+        return [
+            Revision(
+                number=row["revision"],
+                content=content_from_row(row),
+                author=row["author"],
+                reason=row["reason"],
+                created_at=row["created_at"],
+            )
+            for row in rows
+        ]
+
+    async def facets(self, filters: Filters | None = None) -> dict[str, list[FacetValue]]:
+        """Which values the scenarios within the filters have, the most frequent first.
+
+        Statuses are counted as if they were not filtered by, so that another can be chosen.
+        """
+        parameters = filter_parameters(self._tenant_id, filters or Filters())
+        found: dict[str, list[FacetValue]] = {facet: [] for facet in FACETS}
+        for row in await self._rows("facets", parameters):
+            found[row["facet"]].append(FacetValue(row["value"], row["size"]))
+        return found
+
+    async def check_filters(self, filters: Filters) -> None:
+        """Each value that is filtered by exists, so that nothing found means nothing there.
+
+        Raises: InputError naming the filter and the value that no scenario has.
+        """
+        if filters == Filters(statuses=filters.statuses):
+            return
+        unknown = await self._rows("unknown_values", filter_parameters(self._tenant_id, filters))
+        if unknown:
+            told = "; ".join(f"{row['filter']}: nothing has {row['value']!r}" for row in unknown)
+            raise InputError(f"{told}. The facets of the library list the values that there are.")
+
+    async def _rows(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement(name), {"tenant_id": self._tenant_id, **parameters}
+            )
+            return await cursor.fetchall()
+
+
+def no_scenario(scenario_id: UUID) -> NotFoundError:
+    """The error that names a scenario which is not there."""
+    return NotFoundError(
+        f"there is no scenario {scenario_id}. `staffroom scenario list` shows all."
+    )
