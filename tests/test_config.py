@@ -32,7 +32,7 @@ def test_the_environment_and_the_caller_decide(monkeypatch: pytest.MonkeyPatch) 
     ("name", "words"),
     [
         ("STAFFROOM_SIMILARITY_TRESHOLD", "Did you mean STAFFROOM_SIMILARITY_THRESHOLD?"),
-        ("STAFFROOM_XYZ", "Known are STAFFROOM_BATCH_SIZE, "),
+        ("STAFFROOM_XYZ", "Known are STAFFROOM_ALLOWED_HOSTS, "),
     ],
 )
 def test_an_unknown_setting_is_refused_with_the_nearest(

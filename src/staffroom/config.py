@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import platformdirs
-from pydantic import AfterValidator, AnyHttpUrl, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from staffroom.errors import ConfigError
 
@@ -28,6 +28,12 @@ BATCH_SIZE = 256
 
 DEFAULT_TENANT = UUID("00000000-0000-7000-8000-000000000001")
 """The tenant of an installation that serves a single school."""
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(item.strip() for item in value.split(",") if item.strip())
+    return value
 
 
 def _checked_address(address: str) -> str:
@@ -83,6 +89,32 @@ class Settings(BaseSettings):
     )
     openai_api_key: SecretStr | None = Field(
         default=None, description="Key for that server, if it wants one."
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that `staffroom serve` listens on; any but loopback needs an API key.",
+    )
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port that `staffroom serve` listens on."
+    )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Processes that `staffroom serve` answers with."
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="Key that every request has to show; needed to serve other machines.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Host names that the server answers to besides its own, parted by commas.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=(),
+        description="Origins of other sites whose pages may use the API, parted by commas.",
+    )
+    upload_megabytes: int = Field(
+        default=200, ge=1, le=100_000, description="Largest file that can be uploaded."
     )
     tenant: UUID = Field(
         default=DEFAULT_TENANT,

@@ -17,6 +17,7 @@ from staffroom.cli.operations import db, operations
 from staffroom.cli.output import print_error, print_json
 from staffroom.cli.questions import questions
 from staffroom.cli.run import exit_code
+from staffroom.cli.serve import serving
 from staffroom.config import load_settings
 from staffroom.errors import StaffroomError
 
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for commands in (questions, library, operations):
+for commands in (serving, questions, library, operations):
     app.add_typer(commands)
 app.add_typer(scenario, name="scenario")
 app.add_typer(interaction, name="interaction")

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 from staffroom.app import App
 from staffroom.cli.output import progress_bars
-from staffroom.config import load_settings
+from staffroom.config import Settings, load_settings
 from staffroom.errors import (
     ConfigError,
     InputError,
@@ -36,11 +36,15 @@ def exit_code(error: StaffroomError) -> int:
     return next(code for family, code in EXIT_CODES.items() if isinstance(error, family))
 
 
-def with_app(work: Callable[[App], Awaitable[_T]]) -> _T:
+def with_app(
+    work: Callable[[App], Awaitable[_T]],
+    settings: Settings | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> _T:
     """What the work returns, done with an installation that is ready, and closed afterwards."""
 
     async def opened() -> _T:
-        app = App(load_settings())
+        app = App(settings or load_settings())
         try:
             with progress_bars() as progress:
                 await app.prepare(progress)
@@ -48,4 +52,5 @@ def with_app(work: Callable[[App], Awaitable[_T]]) -> _T:
         finally:
             await app.close()
 
-    return asyncio.run(opened())
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(opened())

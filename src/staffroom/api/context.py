@@ -1,0 +1,17 @@
+"""What a route stands on: the installation, which is opened with the server and closed with it."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from staffroom.app import App
+
+
+def installation(request: Request) -> App:
+    """The installation that this server serves."""
+    app = request.app.state.staffroom
+    assert isinstance(app, App)
+    return app
+
+
+Staffroom = Annotated[App, Depends(installation)]

@@ -1,0 +1,276 @@
+"""What every request passes before a route sees it: plain ASGI, outermost first.
+
+`Envelope` gives it an id, and its response the headers that keep a browser safe; `HostGuard`
+refuses other sites' pages; `LoadGuard` turns away what would only wait; `TimeGuard` ends what lasts
+too long; `SizeGuard` what is too large.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Collection, Mapping, MutableMapping
+from ipaddress import ip_address
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils.compat import uuid7
+
+from staffroom.api.problems import problem_response
+
+REQUESTS_AT_ONCE: Final = 64
+"""Requests that one process works on; further ones would only wait for them."""
+
+RESPONSE_SECONDS: Final = 120.0
+"""Until a response has to begin."""
+
+BODY_SECONDS: Final = 30.0
+"""Until the next part of a body has to arrive."""
+
+LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
+"""This machine, as a browser names it."""
+
+SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "font-src 'self'; connect-src 'self'; manifest-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+_LIMITED: Final = ("/api/", "/v1/", "/mcp")
+_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}")
+_log = logging.getLogger(__name__)
+
+
+class Envelope:
+    """Each request has an id, each response the security headers, and each is logged.
+
+    The log has method, path, status and time, never a question.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid7())
+        scope["staffroom.request_id"] = request_id
+        started = time.perf_counter()
+        status = 0
+
+        async def enveloped(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                if "cache-control" not in headers:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, enveloped)
+        finally:
+            took = 1000 * (time.perf_counter() - started)
+            _log.info(
+                "%s %s %s %.1f ms %s", scope["method"], scope["path"], status, took, request_id
+            )
+
+
+class HostGuard:
+    """A page of another site cannot speak to Staffroom through the reader's browser.
+
+    Only the named hosts are answered, so that no foreign name can be pointed here; and what
+    changes something must not come from another origin. No hosts: any.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str], origins: Collection[str] = ()
+    ) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+        self._origins = frozenset(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (refusal := self._refusal(scope)):
+            status, detail = refusal
+            response = problem_response(status, detail, request_id=_id(scope))
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        name = host if host.endswith("]") else host.rpartition(":")[0] or host
+        if self._hosts and name not in self._hosts:
+            return 421, (
+                f"The host {host[:100]!r} is not served here. Name it in STAFFROOM_ALLOWED_HOSTS."
+            )
+        if scope["method"] in SAFE_METHODS:
+            return None
+        origin = headers.get("origin")
+        if origin and origin not in self._origins and urlsplit(origin).netloc != host:
+            return 403, (
+                f"Requests from {origin[:100]!r} are refused. Name it in STAFFROOM_CORS_ORIGINS if "
+                "it is yours."
+            )
+        return None
+
+
+class LoadGuard:
+    """More requests than can be worked on are turned away at once, with when to come back."""
+
+    def __init__(self, app: ASGIApp, *, at_once: int = REQUESTS_AT_ONCE) -> None:
+        self._app = app
+        self._at_once = at_once
+        self._inside = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(_LIMITED):
+            await self._app(scope, receive, send)
+            return
+        if self._inside >= self._at_once:
+            response = problem_response(
+                503,
+                f"{self._inside} requests are being worked on. Try again in a second.",
+                name="overloaded",
+                request_id=_id(scope),
+                headers={"Retry-After": "1"},
+            )
+            await response(scope, receive, send)
+            return
+        self._inside += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._inside -= 1
+
+
+class SizeGuard:
+    """A body larger than its path may carry is refused; unread, if it announces its size."""
+
+    def __init__(self, app: ASGIApp, *, limit: int, limits: Mapping[str, int]) -> None:
+        self._app = app
+        self._limit = limit
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        limit = self._limits.get(scope["path"], self._limit)
+        refusal = HTTPException(413, f"The body is larger than {limit:,} bytes. Send less at once.")
+        announced = Headers(scope=scope).get("content-length", "0")
+        if announced.isdigit() and int(announced) > limit:
+            response = problem_response(413, refusal.detail, request_id=_id(scope))
+            await response(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise refusal
+            return message
+
+        await self._app(scope, counted, send)
+
+
+class TimeGuard:
+    """A body that stops coming and a response that does not begin end with a problem."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        response_seconds: float = RESPONSE_SECONDS,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
+        self._app = app
+        self._response_seconds = response_seconds
+        self._body_seconds = body_seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state: MutableMapping[str, Any] = {"started": False, "reading": True, "slow": False}
+
+        async def timed_receive() -> Message:
+            if not state["reading"]:
+                return await receive()
+            try:
+                async with asyncio.timeout(self._body_seconds):
+                    message = await receive()
+            except TimeoutError:
+                state["slow"] = True
+                raise
+            state["reading"] = message["type"] == "http.request" and message.get("more_body", False)
+            return message
+
+        try:
+            async with asyncio.timeout(self._response_seconds) as limit:
+
+                async def timed_send(message: Message) -> None:
+                    if not state["started"]:
+                        state["started"] = True
+                        limit.reschedule(None)
+                    await send(message)
+
+                await self._app(scope, timed_receive, timed_send)
+        except TimeoutError:
+            if state["started"]:
+                raise
+            await self._late(scope, receive, send, slow=state["slow"])
+
+    async def _late(self, scope: Scope, receive: Receive, send: Send, *, slow: bool) -> None:
+        if slow:
+            response = problem_response(
+                408,
+                f"No further part of the body came for {self._body_seconds:g} seconds. Nothing was "
+                "stored; send it again.",
+                request_id=_id(scope),
+                headers={"Connection": "close"},
+            )
+        else:
+            response = problem_response(
+                503,
+                f"This took longer than {self._response_seconds:g} seconds and was ended. Try "
+                "again, with less at once if you can.",
+                name="unavailable",
+                request_id=_id(scope),
+            )
+        await response(scope, receive, send)
+
+
+def is_loopback(host: str) -> bool:
+    """Only this machine can reach that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _id(scope: Scope) -> str:
+    return str(scope.get("staffroom.request_id", ""))

@@ -1,0 +1,56 @@
+"""Whether the server lives, whether it can answer, and what it counts."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from staffroom.api.context import Staffroom
+from staffroom.app import App
+from staffroom.errors import StaffroomError
+from staffroom.monitoring.exposition import CONTENT_TYPE, exposition
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz")
+async def healthz() -> JSONResponse:
+    """Tell that the process lives and answers."""
+    return JSONResponse({"status": "ok", "process": os.getpid()})
+
+
+@router.get("/readyz", responses={503: {"description": "A part does not work; it is named."}})
+async def readyz(app: Staffroom) -> JSONResponse:
+    """Tell whether a question could be answered now, part by part."""
+    parts: dict[str, str] = {}
+    for name, check in _PARTS.items():
+        try:
+            await check(app)
+            parts[name] = "ok"
+        except StaffroomError as error:
+            parts[name] = str(error)
+    ready = set(parts.values()) == {"ok"}
+    document = {"status": "ready" if ready else "unavailable", "parts": parts}
+    return JSONResponse(document, 200 if ready else 503, {} if ready else {"Retry-After": "5"})
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics() -> Response:
+    """Give every counter and histogram in the form that Prometheus reads."""
+    return Response(exposition(), headers={"Content-Type": CONTENT_TYPE})
+
+
+async def _database(app: App) -> None:
+    await app.vector_ops.library_version()
+
+
+async def _embedding(app: App) -> None:
+    await app.embedder.get_embedding("ready")
+
+
+_PARTS: Final[dict[str, Callable[[App], Awaitable[None]]]] = {
+    "database": _database,
+    "embedding": _embedding,
+}

@@ -1,0 +1,235 @@
+"""Errors as problem details (RFC 9457): one form for everything that goes wrong over HTTP."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from staffroom.api import openai_errors
+from staffroom.errors import (
+    ConfigError,
+    EditConflict,
+    InputError,
+    InvalidScenario,
+    NotFoundError,
+    Overloaded,
+    StaffroomError,
+    UnavailableError,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_SECONDS: Final = 5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: its HTTP status, and its name, which is also its place in /docs."""
+
+    status: int
+    name: str
+
+
+KINDS: Final[Mapping[type[StaffroomError], Kind]] = {
+    EditConflict: Kind(412, "edit-conflict"),
+    InputError: Kind(422, "invalid-input"),
+    NotFoundError: Kind(404, "not-found"),
+    Overloaded: Kind(503, "overloaded"),
+    UnavailableError: Kind(503, "unavailable"),
+    ConfigError: Kind(503, "misconfigured"),
+}
+"""The first family that an error belongs to says what becomes of it."""
+
+
+class Problem(Exception):
+    """Ends a request with a problem that no other room knows of. `field` is what is wrong."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        name: str = "",
+        field: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.name = name
+        self.errors = [{"field": field, "reason": detail}] if field else []
+        self.headers = dict(headers or {})
+
+
+def problem_document(
+    status: int,
+    detail: str,
+    *,
+    name: str = "",
+    errors: Sequence[Mapping[str, Any]] = (),
+    request_id: str = "",
+) -> dict[str, Any]:
+    """What happened and the next step; `errors` name the fields that are wrong."""
+    phrase = HTTPStatus(status).phrase
+    document: dict[str, Any] = {
+        "type": f"/docs#{name or phrase.lower().replace(' ', '-')}",
+        "title": phrase,
+        "status": status,
+        "detail": detail,
+    }
+    if errors:
+        document["errors"] = list(errors)
+    if request_id:
+        document["request_id"] = request_id
+    return document
+
+
+def problem_response(
+    status: int,
+    detail: str,
+    *,
+    name: str = "",
+    errors: Sequence[Mapping[str, Any]] = (),
+    request_id: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """The problem as a response. 503 says when to try again."""
+    headers = dict(headers or {})
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", str(RETRY_SECONDS))
+    document = problem_document(status, detail, name=name, errors=errors, request_id=request_id)
+    return ProblemResponse(document, status, headers)
+
+
+class ProblemResponse(JSONResponse):
+    """A problem in the form that its reader expects, which the path of the request tells."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, document: Mapping[str, Any], status: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(document, status, headers)
+        self._document = document
+        self._extra = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith(openai_errors.PREFIX):
+            await super().__call__(scope, receive, send)
+            return
+        error = openai_errors.openai_error(self._document)
+        status = openai_errors.openai_status(self.status_code)
+        await JSONResponse(error, status, self._extra)(scope, receive, send)
+
+
+def kind_of(error: StaffroomError) -> Kind:
+    """The kind of problem that an error is."""
+    return next(kind for family, kind in KINDS.items() if isinstance(error, family))
+
+
+def error_response(error: StaffroomError, request_id: str = "") -> JSONResponse:
+    """An error of the product as a problem."""
+    kind = kind_of(error)
+    errors = []
+    if isinstance(error, InvalidScenario):
+        errors = [{"field": error.field, "reason": error.reason}]
+    headers = {}
+    if isinstance(error, Overloaded):
+        headers["Retry-After"] = str(max(1, round(error.retry_after)))
+    return problem_response(
+        kind.status,
+        str(error),
+        name=kind.name,
+        errors=errors,
+        request_id=request_id,
+        headers=headers,
+    )
+
+
+def validation_errors(error: RequestValidationError) -> list[dict[str, str]]:
+    """Which fields of a request are wrong, and why."""
+    return [
+        {"field": ".".join(str(part) for part in found["loc"][1:]), "reason": found["msg"]}
+        for found in error.errors()
+    ]
+
+
+def register(api: FastAPI) -> None:
+    """Every error that leaves a route is answered with a problem."""
+    api.add_exception_handler(StaffroomError, _on_error)
+    api.add_exception_handler(Problem, _on_problem)
+    api.add_exception_handler(RequestValidationError, _on_invalid)
+    api.add_exception_handler(HTTPException, _on_http)
+    api.add_exception_handler(Exception, _on_defect)
+
+
+def request_id(request: Request) -> str:
+    """The id that the request's log lines and its problem share."""
+    return str(request.scope.get("staffroom.request_id", ""))
+
+
+async def _on_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, StaffroomError)
+    return error_response(error, request_id(request))
+
+
+async def _on_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return problem_response(
+        error.status,
+        error.detail,
+        name=error.name,
+        errors=error.errors,
+        request_id=request_id(request),
+        headers=error.headers,
+    )
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    malformed = next((e for e in error.errors() if e["type"] == "json_invalid"), None)
+    if malformed:
+        reason = malformed.get("ctx", {}).get("error", malformed["msg"])
+        return problem_response(
+            400,
+            f"The body is not JSON: {reason}, at character {malformed['loc'][-1]}.",
+            name="malformed-json",
+            request_id=request_id(request),
+        )
+    errors = validation_errors(error)
+    told = "; ".join(f"{e['field'] or 'body'}: {e['reason']}" for e in errors)
+    return problem_response(
+        422,
+        f"The request is not valid. {told}. /docs lists what is expected.",
+        name="invalid-input",
+        errors=errors,
+        request_id=request_id(request),
+    )
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    detail = error.detail
+    if detail == HTTPStatus(error.status_code).phrase:
+        detail = f"{detail}: {request.method} {request.url.path}. /docs lists what there is."
+    return problem_response(
+        error.status_code, detail, request_id=request_id(request), headers=error.headers
+    )
+
+
+async def _on_defect(request: Request, error: Exception) -> JSONResponse:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem_response(
+        500,
+        "Staffroom made a mistake. Nothing of this request was kept half done. Report the "
+        "request id to whoever runs it; the log has the cause.",
+        request_id=request_id(request),
+    )

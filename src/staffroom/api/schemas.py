@@ -1,0 +1,386 @@
+"""What the API takes and gives, as models: requests are validated by them, responses described."""
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from staffroom.config import SIMILARITY_THRESHOLD
+from staffroom.database.interactions import MAX_COMMENT
+from staffroom.database.vector_ops import MAX_LIMIT
+from staffroom.flows import ANSWER_MATCHES, MOST_MATCHES
+from staffroom.scenario import MAX_ITEMS, MAX_LENGTH, MAX_LENGTH_OTHERS
+from staffroom.text import MAX_QUESTION
+from staffroom.types import Filters, Outcome, Reason, Status, Verdict
+
+MAX_FILTER_VALUES = 50
+
+
+class Request(BaseModel):
+    """A body with an unknown field is refused: a misspelt option must not be ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("holds a NUL character, which no text has")
+    return text
+
+
+Question = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUESTION, pattern=r"\S")]
+Value = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_LENGTH_OTHERS), AfterValidator(_without_nul)
+]
+Values = Annotated[list[Value], Field(max_length=MAX_FILTER_VALUES)]
+
+
+class FiltersIn(Request):
+    """Which scenarios may be found. An empty list does not restrict; statuses: published only."""
+
+    statuses: Annotated[list[Status], Field(min_length=1, max_length=4)] = ["published"]
+    categories: Values = []
+    grade_bands: Values = []
+    subjects: Values = []
+    settings: Values = []
+    tags: Values = []
+    languages: Values = []
+
+    def filters(self) -> Filters:
+        """The same as a value of the product."""
+        return Filters(**{name: tuple(values) for name, values in self.model_dump().items()})
+
+
+class SearchIn(Request):
+    """What to look for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"query": "How to handle classroom disruption?", "limit": 3}]
+        }
+    )
+
+    query: Question
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 5
+    threshold: Annotated[
+        float | None,
+        Field(ge=0, le=1, description=f"Least relevance; the setting's {SIMILARITY_THRESHOLD}."),
+    ] = None
+    mode: Literal["meaning"] = "meaning"
+    filters: FiltersIn | None = None
+
+
+class AskIn(Request):
+    """A teacher's question."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"question": "How to handle classroom disruption?"}]}
+    )
+
+    question: Question
+    limit: Annotated[
+        int, Field(ge=1, le=MOST_MATCHES, description="Scenarios the answer may rest on.")
+    ] = ANSWER_MATCHES
+    conversation_id: Annotated[
+        UUID | None, Field(description="Any interaction of the conversation that this continues.")
+    ] = None
+    filters: FiltersIn | None = None
+    private: Annotated[bool, Field(description="Nothing of the exchange is stored.")] = False
+
+
+_Title = Annotated[str, StringConstraints(max_length=MAX_LENGTH["name"])]
+_Prose = Annotated[str, StringConstraints(max_length=MAX_LENGTH["description"])]
+_Note = Annotated[str, StringConstraints(max_length=MAX_LENGTH["evidence_note"])]
+_Word = Annotated[str, StringConstraints(max_length=MAX_LENGTH_OTHERS)]
+_Words = Annotated[list[_Word], Field(max_length=MAX_ITEMS)]
+_Example = Annotated[str, StringConstraints(max_length=MAX_LENGTH["example_questions"])]
+
+
+class ScenarioFields(Request):
+    """A scenario's fields; those that are not given are left as they are, or empty."""
+
+    name: _Title = ""
+    description: _Prose = ""
+    expected_response: _Prose = ""
+    example_questions: Annotated[list[_Example], Field(max_length=MAX_ITEMS)] = []
+    category: _Word = ""
+    grade_bands: _Words = []
+    subjects: _Words = []
+    setting: _Word = ""
+    tags: _Words = []
+    language: Annotated[
+        str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=200)
+    ] = "en"
+    evidence_note: _Note = ""
+    contributor: _Word = ""
+    status: Status = "published"
+    review_by: date | None = None
+    reason: Annotated[
+        str, StringConstraints(max_length=1_000), Field(description="Why, for the history.")
+    ] = ""
+
+    def fields(self) -> dict[str, Any]:
+        """What was given of the scenario itself."""
+        return self.model_dump(exclude={"reason"}, exclude_unset=True, mode="json")
+
+
+class ScenarioIn(ScenarioFields):
+    """A new scenario. With the source id of one that is there, it is an edit of that."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "A pupil falls asleep in lessons",
+                    "description": "A pupil falls asleep in every first lesson.",
+                    "expected_response": "1. Wake the pupil quietly.\n2. Ask about sleep.",
+                    "example_questions": ["What do I do about a pupil who sleeps in class?"],
+                    "category": "engagement",
+                    "status": "draft",
+                }
+            ]
+        }
+    )
+
+    source_id: _Title = ""
+    description: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=MAX_LENGTH["description"], pattern=r"\S"),
+    ]
+
+    def fields(self) -> dict[str, Any]:
+        """What was given of the scenario itself, under the names that files use."""
+        fields = super().fields()
+        source_id = fields.pop("source_id", "")
+        return fields | ({"id": source_id} if source_id else {})
+
+
+class ScenarioPatch(ScenarioFields):
+    """The fields that change, and why."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "published", "reason": "reviewed by the SENCO"}]}
+    )
+
+
+class FeedbackIn(Request):
+    """What a teacher says of an answer, or of one scenario that it rests on."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"verdict": "helpful"}]})
+
+    verdict: Verdict
+    reason: Reason = ""
+    comment: Annotated[str, StringConstraints(max_length=MAX_COMMENT)] = ""
+    scenario_id: UUID | None = None
+
+
+class ScenarioOut(BaseModel):
+    """A scenario as the library holds it."""
+
+    id: UUID
+    source_id: str
+    revision: int
+    name: str
+    description: str
+    expected_response: str
+    example_questions: list[str]
+    category: str
+    grade_bands: list[str]
+    subjects: list[str]
+    setting: str
+    tags: list[str]
+    language: str
+    evidence_note: str
+    contributor: str
+    status: Status
+    review_by: Annotated[str, Field(description="A date, or empty.")]
+    created_at: datetime
+    updated_at: datetime
+
+
+class MatchOut(ScenarioOut):
+    """A scenario and its relevance to the question."""
+
+    relevance: float
+
+
+class SearchOut(BaseModel):
+    """The matches, best first; `related` are the closest where none passed."""
+
+    matches: list[MatchOut]
+    threshold: float
+    best_relevance: float | None
+    related: list[MatchOut]
+
+
+class SentenceOut(BaseModel):
+    """A sentence of an answer, with what it rests on."""
+
+    text: str
+    citations: list[UUID]
+    support: float
+    step: int | None
+
+
+class AnswerOut(BaseModel):
+    """An answer, sentence by sentence with its sources."""
+
+    answer: str
+    sentences: list[SentenceOut]
+    more: list[SentenceOut]
+    matches: list[MatchOut]
+    related: list[MatchOut]
+    outcome: Outcome
+    abstained: bool
+    uncertain: bool
+    writer: str
+    threshold: float
+    best_relevance: float | None
+    timings: dict[str, float]
+    interaction_id: UUID | None
+    conversation_id: UUID | None
+
+
+class ScenarioPage(BaseModel):
+    """Scenarios, oldest first; the cursor leads to the next page."""
+
+    items: list[ScenarioOut]
+    next_cursor: str | None
+
+
+class RevisionOut(BaseModel):
+    """A scenario as it was after one change. `changed` names the fields that differ from before."""
+
+    revision: int
+    author: str
+    reason: str
+    created_at: datetime
+    changed: list[str]
+    name: str
+    description: str
+    expected_response: str
+    example_questions: list[str]
+    category: str
+    grade_bands: list[str]
+    subjects: list[str]
+    setting: str
+    tags: list[str]
+    language: str
+    evidence_note: str
+    contributor: str
+    status: Status
+    review_by: str
+
+
+class RevisionsOut(BaseModel):
+    """A scenario's history, newest first."""
+
+    items: list[RevisionOut]
+
+
+class FacetValueOut(BaseModel):
+    """A value and how many scenarios have it."""
+
+    value: str
+    count: int
+
+
+class FacetsOut(BaseModel):
+    """What there is to filter by."""
+
+    category: list[FacetValueOut]
+    grade_band: list[FacetValueOut]
+    subject: list[FacetValueOut]
+    status: list[FacetValueOut]
+
+
+class AskedOut(BaseModel):
+    """An exchange as a list shows it."""
+
+    id: UUID
+    question: str
+    outcome: Outcome
+    best_relevance: float | None
+    created_at: datetime
+
+
+class InteractionPage(BaseModel):
+    """Exchanges, newest first; the cursor leads to the next page."""
+
+    items: list[AskedOut]
+    next_cursor: str | None
+
+
+class UsedMatchOut(BaseModel):
+    """A scenario, in the revision that an answer rested on."""
+
+    id: UUID
+    revision: int
+    name: str
+    relevance: float
+
+
+class FeedbackOut(BaseModel):
+    """What a teacher said of an answer."""
+
+    id: UUID
+    verdict: Verdict
+    reason: Reason
+    comment: str
+    scenario_id: UUID | None
+    created_at: datetime
+
+
+class InteractionOut(BaseModel):
+    """An exchange as it was stored."""
+
+    id: UUID
+    conversation_id: UUID
+    question: str
+    asked: str
+    answer: str
+    sentences: list[SentenceOut]
+    more: list[SentenceOut]
+    matches: list[UsedMatchOut]
+    outcome: Outcome
+    abstained: bool
+    writer: str
+    embedding_model: str
+    prompt_version: str
+    library_version: int
+    timings: dict[str, float]
+    threshold: float | None
+    best_relevance: float | None
+    feedback: list[FeedbackOut]
+    created_at: datetime
+
+
+class Stored(BaseModel):
+    """The id of what was stored."""
+
+    id: UUID
+
+
+class FieldError(BaseModel):
+    """A field that is wrong, and why."""
+
+    field: str
+    reason: str
+
+
+class ProblemOut(BaseModel):
+    """A problem (RFC 9457): what happened, and the next step."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = None
+    request_id: str | None = None
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer with, for the API's description."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+    return {status: {"model": ProblemOut, "content": content} for status in statuses}

@@ -1,0 +1,102 @@
+"""The API as one ASGI application: its rooms, and what stands before them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
+
+from staffroom.api import health, interactions, problems, questions, scenarios
+from staffroom.api.access import KeyGuard
+from staffroom.api.guards import (
+    LOOPBACK,
+    Envelope,
+    HostGuard,
+    LoadGuard,
+    SizeGuard,
+    TimeGuard,
+    is_loopback,
+)
+from staffroom.app import App, open_app
+from staffroom.config import Settings, load_settings
+
+BODY_BYTES: Final = 1_000_000
+"""What a request may carry, uploads of files apart."""
+
+ROUTERS: Final = (
+    questions.router,
+    scenarios.router,
+    interactions.router,
+    health.router,
+)
+
+_DESCRIPTION: Final = (
+    "Answers teachers' classroom questions from a vetted library, sentence by sentence "
+    "with its sources. Errors are problem details (RFC 9457)."
+)
+
+
+def create_api(app: App | None = None, settings: Settings | None = None) -> ASGIApp:
+    """The application, on an installation that is ready, or on one that it opens itself."""
+    settings = app.settings if app else settings or load_settings()
+    api = FastAPI(
+        title="Staffroom",
+        version=version("staffroom"),
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(app, settings),
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    problems.register(api)
+    for router in ROUTERS:
+        api.include_router(router)
+    return _guarded(api, settings)
+
+
+def served() -> ASGIApp:
+    """What a worker process serves: the installation that the environment describes."""
+    return create_api()
+
+
+def _lifespan(
+    app: App | None, settings: Settings
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            api.state.staffroom = app or await stack.enter_async_context(open_app(settings))
+            yield
+
+    return lifespan
+
+
+def _guarded(api: ASGIApp, settings: Settings) -> ASGIApp:
+    """Innermost first."""
+    guarded: ASGIApp = GZipMiddleware(api, compresslevel=5)
+    if settings.api_key:
+        guarded = KeyGuard(guarded, key=settings.api_key.get_secret_value())
+    upload = settings.upload_megabytes * 1_000_000
+    guarded = SizeGuard(guarded, limit=BODY_BYTES, limits={"/api/v1/imports": upload})
+    guarded = TimeGuard(guarded)
+    guarded = LoadGuard(guarded)
+    if settings.cors_origins:
+        guarded = CORSMiddleware(
+            guarded,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
+            expose_headers=["ETag", "Location", "Retry-After", "X-Request-ID"],
+        )
+    hosts = set(settings.allowed_hosts)
+    if is_loopback(settings.host):
+        hosts |= LOOPBACK
+    elif hosts:
+        hosts |= {settings.host}
+    guarded = HostGuard(guarded, hosts=hosts, origins=settings.cors_origins)
+    return Envelope(guarded)
