@@ -9,7 +9,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 import platformdirs
@@ -179,5 +179,14 @@ def _unknown_setting(name: str, known: set[str]) -> str:
 
 
 def _explain(error: Mapping[str, Any]) -> str:
-    name = PREFIX + "_".join(str(part) for part in error["loc"]).upper()
+    field = "_".join(str(part) for part in error["loc"])
+    name = PREFIX + field.upper()
+    if field in _SECRETS:
+        return f"{name} is not valid: {error['msg']}. Set it to a valid value, or unset it."
     return f"{name} is {error['input']!r}: {error['msg']}. Set it to a valid value, or unset it."
+
+
+_SECRETS = {
+    name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)
+}
+"""Settings whose value no message shows."""

@@ -13,6 +13,7 @@ from staffroom.ai import load_writer
 from staffroom.app import App
 from staffroom.cli.output import JsonOption, out, print_json, progress_bars
 from staffroom.cli.run import with_app
+from staffroom.cli.serve import served_beside
 from staffroom.config import load_settings
 from staffroom.content.management import ContentManager
 from staffroom.evaluation.answers import QUESTIONS, AnswersReport, evaluate_answers
@@ -22,6 +23,7 @@ from staffroom.evaluation.calibrate import CalibrationReport
 from staffroom.evaluation.calibrate import calibrate as fit_calibration
 from staffroom.evaluation.evaluate import Evaluation, evaluate, scratch_library
 from staffroom.evaluation.grounding import evaluate_grounding, fit_support, read_claims
+from staffroom.evaluation.load import measure_load
 from staffroom.models import model_path
 
 
@@ -185,6 +187,20 @@ def search_(
             return await bench_search(app.database, app.vector_ops, app.embedder, rows, progress)
 
     _print_comparisons(with_app(work), json=json)
+
+
+@bench.command("serve")
+def serve_(
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long each rate is held.")] = 5.0,
+    json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Load a server of its own on loopback, up to three times what it can carry."""
+
+    async def work(app: App) -> Mapping[str, Any]:
+        async with served_beside() as (host, port):
+            return await measure_load(host, port, app.vector_ops.search, seconds)
+
+    _show(with_app(work), json=json)
 
 
 def _print_comparisons(comparisons: list[Comparison], *, json: bool) -> None:

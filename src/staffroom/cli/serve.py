@@ -1,12 +1,14 @@
 """`serve`: the page and the API, until it is told to stop."""
 
+import asyncio
 import os
+import re
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Annotated, Any, Final
 
 import typer
@@ -31,6 +33,8 @@ CONNECTIONS: Final = 1_000
 """Open connections, most of them idle; further ones are turned away."""
 
 BACKLOG: Final = 1_024
+
+_ADDRESS: Final = re.compile(rb"Staffroom is at http://([\d.]+):(\d+)")
 
 
 @serving.command()
@@ -80,6 +84,29 @@ def _serve_with_workers(settings: Settings, listener: socket.socket, address: st
         )
         err.print(f"Staffroom is at {address}, with {settings.workers} processes")
         Multiprocess(config, sockets=[listener]).run()
+
+
+@asynccontextmanager
+async def served_beside() -> AsyncIterator[tuple[str, int]]:
+    """A server process of the same installation on a free port of this machine, without a key."""
+    command = (sys.executable, "-m", "staffroom.cli", "serve", "--host", "127.0.0.1", "--port", "0")
+    environment = {key: value for key, value in os.environ.items() if key != f"{PREFIX}API_KEY"}
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        assert process.stderr
+        said = b""
+        while not (found := _ADDRESS.search(said)):
+            line = await process.stderr.readline()
+            said += line
+            if not line:
+                raise UnavailableError(f"the server did not start: {said.decode().strip()}")
+        yield found[1].decode(), int(found[2])
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.communicate()
 
 
 class _Server(uvicorn.Server):
