@@ -10,20 +10,26 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
 from psycopg.conninfo import conninfo_to_dict
 
-from staffroom.app import App
+from staffroom.app import App, open_app
 from staffroom.config import PREFIX, Settings, load_settings
 from staffroom.database.connection import Database
 from staffroom.database.embedded import EmbeddedServer
 from staffroom.database.vector_ops import VectorOperations
+from tests.browser import Watch, reading, running_browser
 from tests.fakes import WordEmbedder
+from tests.serving import Served, serving
 
 _numbers = count(1)
 
@@ -40,6 +46,13 @@ def _refuse_outside(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_outside)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in the browser share its event loop, which lives as long as it does."""
+    for item in items:
+        if "browser" in getattr(item, "fixturenames", ()) and item.get_closest_marker("asyncio"):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +145,98 @@ async def app(settings: Settings) -> AsyncIterator[App]:
     app = App(settings)
     yield app
     await app.close()
+
+
+@pytest.fixture(scope="session")
+def starter_template(server: str, template: str, models: Path) -> str:
+    """The name of a database whose library is the starter library, embedded and calibrated."""
+    url = _create_database(server, "starter_staffroom", template)
+
+    async def prepare() -> None:
+        async with open_app(_installation(url, models)):
+            pass
+
+    asyncio.run(prepare())
+    return "starter_staffroom"
+
+
+@pytest.fixture(scope="session")
+def library_settings(server: str, starter_template: str, models: Path) -> Settings:
+    """An installation with the starter library, for all tests: leave its scenarios alone."""
+    return _installation(_create_database(server, "library", starter_template), models)
+
+
+@pytest.fixture(scope="session")
+def library_server(library_settings: Settings) -> Iterator[Served]:
+    """A server with the starter library, for all tests: read, ask, but leave scenarios alone."""
+    with serving(library_settings) as served:
+        yield served
+
+
+@pytest.fixture
+def own_library_server(server: str, starter_template: str, models: Path) -> Iterator[Served]:
+    """A server with the starter library, which the test may change as it likes."""
+    url = _create_database(server, f"test_{next(_numbers)}", starter_template)
+    with serving(_installation(url, models)) as served:
+        yield served
+
+
+@pytest.fixture
+def live_server(settings: Settings) -> Iterator[Served]:
+    """A server with an empty library of the test's own."""
+    with serving(settings) as served:
+        yield served
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium without a window. Without one the test is skipped; in CI it fails."""
+    async with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest) -> Served:
+    """The server that pages are opened on: the one that the test names, or the shared one."""
+    for name in ("live_server", "own_library_server"):
+        if name in request.fixturenames:
+            served = request.getfixturevalue(name)
+            assert isinstance(served, Served)
+            return served
+    served = request.getfixturevalue("library_server")
+    assert isinstance(served, Served)
+    return served
+
+
+@pytest.fixture
+def watch(site: Served) -> Watch:
+    """What the test's pages must not show; `watch.expect("404 GET /x")` is for what they may."""
+    return Watch(site.url)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(
+    browser: Browser, site: Served, watch: Watch
+) -> AsyncIterator[Callable[..., Awaitable[Page]]]:
+    """Opens further readers, each with a profile of their own; options as of `reading`."""
+    async with AsyncExitStack() as stack:
+
+        async def opened(**options: Any) -> Page:
+            return await stack.enter_async_context(reading(browser, site.url, watch, **options))
+
+        yield opened
+    watch.check()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(open_page: Callable[..., Awaitable[Page]]) -> Page:
+    """A reader with a fresh profile and a wide screen, on the test's server."""
+    return await open_page()
+
+
+def _installation(url: str, models: Path) -> Settings:
+    """One with a database of its own, so that it needs no home."""
+    return Settings(database_url=url, models=models, home=Path("/nonexistent"), writer="extractive")
 
 
 def _create_database(server: str, name: str, template: str) -> str:
