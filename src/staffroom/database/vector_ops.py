@@ -251,6 +251,7 @@ class VectorOperations:
         embedding: Vector | None = None,
         *,
         limit: int = 5,
+        threshold: float | None = None,
         filters: Filters | None = None,
     ) -> SearchResult:
         """What an answer may rest on: as `search`, but nothing for a question that vetted
@@ -260,7 +261,7 @@ class VectorOperations:
         """
         question = clean_question(query)
         vector = await self._embedding(question if embedding is None else embedding)
-        found = await self.search(vector, limit, filters=filters)
+        found = await self.search(vector, limit, threshold, filters)
         searcher = await self._open_searcher()
         reason = searcher.reason_against(question, vector, found.best_relevance)
         if reason is None:
