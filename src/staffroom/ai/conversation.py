@@ -1,7 +1,7 @@
 """A question that continues a conversation, understood with what it refers to. Pure, English."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,6 +68,15 @@ def understand(question: str, turns: Sequence[Turn]) -> Understood:
     said = frozenset(sentence for turn in turns[start:] for sentence in turn.said)
     room = max(0, MAX_QUESTION - len(question) - 1)
     return Understood(f"{topic[:room]} {question}".strip(), said)
+
+
+def turns_from(exchanges: Iterable[tuple[str, Sequence[str]]]) -> list[Turn]:
+    """The turns of a conversation that somebody else kept: its questions, oldest first, each with
+    the sentences that answered it."""
+    turns: list[Turn] = []
+    for question, said in exchanges:
+        turns.append(Turn(question, understand(question, turns).asked, tuple(said)))
+    return turns
 
 
 def continues(question: str) -> bool:

@@ -1,8 +1,9 @@
 """Text becomes vectors: EmbeddingGenerator and the models it runs."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
@@ -19,6 +20,14 @@ class ClosableEmbedder(Embedder, Protocol):
 
     async def close(self) -> None:
         """What the embedder holds is given back; the next use takes it again."""
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """An embedder that knows the tokens of its model."""
+
+    async def count_tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the texts have, those included that the model does not read."""
 
 
 def load_embedder(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from staffroom.config import Settings
-from staffroom.embedding import ClosableEmbedder, load_embedder
+from staffroom.embedding import ClosableEmbedder, TokenCounter, load_embedder
 from staffroom.monitoring.error_tracking import track_vector_operation
 from staffroom.types import Embedder, Role, Vector, Vectors
 
@@ -64,6 +64,13 @@ class EmbeddingGenerator:
             EmbedderUnavailable.
         """
         return await self.embed(texts, role)
+
+    async def count_tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the texts have; words where a server runs the model, whose tokens are
+        not known here."""
+        if isinstance(self._embedder, TokenCounter):
+            return await self._embedder.count_tokens(texts)
+        return sum(len(text.split()) for text in texts)
 
     async def close(self) -> None:
         """The model is unloaded, if it was loaded by this object."""

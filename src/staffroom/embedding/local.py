@@ -61,7 +61,7 @@ class LocalEmbedder:
     async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
         """As Embedder. A single text is a question that others wait for and goes first."""
         check_texts(texts)
-        engine = await asyncio.to_thread(self._load) if self._engine is None else self._engine
+        engine = await self._ready()
         if len(texts) == 1:
             vector = await asyncio.wrap_future(engine.question(texts[0], role))
             return vector[np.newaxis, :]
@@ -71,6 +71,10 @@ class LocalEmbedder:
             tokens = await asyncio.wrap_future(engine.tokenised(texts[window], role))
             await _fill(vectors[window], tokens, engine)
         return vectors
+
+    async def count_tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens the texts have, those beyond the model's limit included."""
+        return await asyncio.wrap_future((await self._ready()).token_count(texts))
 
     async def close(self) -> None:
         engine, self._engine = self._engine, None
@@ -84,6 +88,9 @@ class LocalEmbedder:
     @cached_property
     def _identity(self) -> str:
         return f"{self._checkpoint.folder.name}@{self._checkpoint.fingerprint(RECIPE)}"
+
+    async def _ready(self) -> "_Engine":
+        return await asyncio.to_thread(self._load) if self._engine is None else self._engine
 
     def _load(self) -> "_Engine":
         with self._loading:
@@ -147,6 +154,9 @@ class _Engine:
     def tokenised(self, texts: Sequence[str], role: Role) -> "Future[list[list[int]]]":
         return self._batch_threads.submit(self._tokenise, [(text, role) for text in texts])
 
+    def token_count(self, texts: Sequence[str]) -> "Future[int]":
+        return self._batch_threads.submit(self._count, texts)
+
     def run(self, tokens: Sequence[list[int]]) -> "Future[Vectors]":
         return self._batch_threads.submit(self._run, tokens)
 
@@ -176,6 +186,16 @@ class _Engine:
         limit = self._checkpoint.max_tokens * CHARACTERS_PER_TOKEN
         whole = [self._checkpoint.prefixes[role] + prepared(text, limit) for text, role in texts]
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(whole)]
+
+    def _count(self, texts: Sequence[str]) -> int:
+        """Without those that only frame a text. What the model does not read is left over."""
+        limit = self._checkpoint.max_tokens * CHARACTERS_PER_TOKEN
+        encodings = self._tokenizer.encode_batch_fast([prepared(text, limit) for text in texts])
+        return sum(
+            part.special_tokens_mask.count(0)
+            for encoding in encodings
+            for part in (encoding, *encoding.overflowing)
+        )
 
     def _run(self, tokens: Sequence[list[int]]) -> Vectors:
         lengths = np.array([len(ids) for ids in tokens], np.int64)
