@@ -11,6 +11,7 @@ import typer
 
 from staffroom.cli.interactions import interaction
 from staffroom.cli.library import library, scenario
+from staffroom.cli.mcp import model_context
 from staffroom.cli.measure import bench, measure
 from staffroom.cli.models import models
 from staffroom.cli.operations import db, operations
@@ -27,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for commands in (serving, questions, library, operations):
+for commands in (serving, model_context, questions, library, operations):
     app.add_typer(commands)
 app.add_typer(scenario, name="scenario")
 app.add_typer(interaction, name="interaction")
