@@ -1,6 +1,7 @@
 """Files become rows, and scenarios files."""
 
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from staffroom.content.formats import FileRow, open_rows, write_rows
+from staffroom.content.formats import MAX_LINE, MAX_PART, FileRow, open_rows, write_rows
 from staffroom.errors import UnreadableFile
 from staffroom.scenario import row_from, scenario_from
 
@@ -179,3 +180,31 @@ def test_an_unknown_kind_is_not_written(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [json.loads(json.dumps(ROW))]
     with pytest.raises(UnreadableFile, match="no known kind"):
         write_rows(tmp_path / "a.pdf", rows)
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.xlsx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", bytes(MAX_PART + 1))
+
+    with pytest.raises(UnreadableFile, match="more than is read of a workbook"):
+        open_rows(path)
+
+
+def test_a_line_of_json_that_is_too_long_is_a_row_with_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\n"' + b"x" * (2 * MAX_LINE) + b'"\n{"text": "b"}\n')
+
+    first, long, last = open_rows(path).rows
+
+    assert (first.error, last.error) == ("", "")
+    assert "longer than 10,000,000 bytes" in long.error
+    assert (long.number, last.number, last.position) == (2, 3, path.stat().st_size)
+
+
+def test_a_file_can_be_called_by_another_name_than_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "0001.csv"
+    path.write_text("colour\nred\n")
+
+    with pytest.raises(UnreadableFile, match=r"^mine\.csv has no column"):
+        open_rows(path, "mine.csv")

@@ -13,6 +13,7 @@ from staffroom.ai.llm_service import LLMService
 from staffroom.cache.answer_cache import AnswerCache
 from staffroom.cache.vector_cache import VectorCache
 from staffroom.config import Settings, load_settings
+from staffroom.content.import_runner import ImportRunner
 from staffroom.content.management import ContentManager
 from staffroom.database.connection import Database
 from staffroom.database.vector_ops import VectorOperations
@@ -50,6 +51,9 @@ class App:
         self.answers = AnswerCache()
         self._calibrating = asyncio.Lock()
         self.content = ContentManager(self.vector_ops, batch_size=settings.batch_size)
+        self.import_runner = ImportRunner(
+            self.vector_ops, settings.home / "uploads", batch_size=settings.batch_size
+        )
 
     async def prepare(self, progress: ProgressListener | None = None) -> None:
         """The library is ready to be searched: begun if it is new, embedded by the model in use,

@@ -9,9 +9,10 @@ import json
 import re
 import zipfile
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
@@ -29,6 +30,12 @@ LIST_MARK: Final = " | "
 """Parts the items of a list in a cell."""
 
 MAX_CELL: Final = 10_000_000
+MAX_LINE: Final = 10_000_000
+"""Of JSON Lines. One that is longer is no scenario, and not read into memory."""
+
+MAX_PART: Final = 100_000_000
+MAX_SHEET: Final = 1_000_000_000
+"""Of an Excel file, unpacked: its texts are read whole, its sheets row by row."""
 
 EXCEL_CELL: Final = 32_767
 """Characters that a cell of Excel holds."""
@@ -53,46 +60,62 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class RowFile:
-    """Rows that are about to be read. `total` is in the unit of their positions, 0 if unknown."""
+    """Rows that are about to be read. `total` is in the unit of their positions, 0 if unknown.
+
+    `columns` are those of a table. Reading a file may take long, and is done in a thread.
+    """
 
     name: str
     rows: Generator[FileRow, None, None]
     total: int
     unit: Literal["bytes", "rows"]
+    columns: Sequence[str] = ()
+    in_thread: bool = True
 
 
-def open_rows(path: Path) -> RowFile:
-    """The rows of an import file, by its suffix.
+def open_rows(path: Path, name: str = "") -> RowFile:
+    """The rows of an import file, by its suffix. It is called by the name, or else by its path.
 
     Raises: UnreadableFile if there is no such file, it is empty, of an unknown kind,
         not what its name says, or has no column for the description.
     """
+    shown = name or str(path)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UnreadableFile(f"{path} is of no known kind; write {', '.join(SUFFIXES)}.")
+        raise UnreadableFile(f"{shown} is of no known kind; write {', '.join(SUFFIXES)}.")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             beginning = file.read(len(_ZIP_MAGIC))
         if not beginning:
-            raise UnreadableFile(f"{path} is empty.")
+            raise UnreadableFile(f"{shown} is empty.")
         if suffix == ".xlsx":
-            return _open_excel(path)
+            return _open_excel(path, shown)
         if beginning == _ZIP_MAGIC:
-            raise UnreadableFile(f"{path} is an Excel file or an archive, not text.")
+            raise UnreadableFile(f"{shown} is an Excel file or an archive, not text.")
         if suffix in {".csv", ".tsv"}:
-            return _open_csv(path, size)
-        return RowFile(path.name, _jsonl_rows(path), size, "bytes")
+            return _open_csv(path, shown, size)
+        return RowFile(Path(shown).name, _jsonl_rows(path), size, "bytes")
     except FileNotFoundError as error:
-        raise UnreadableFile(f"there is no file {path}.") from error
+        raise UnreadableFile(f"there is no file {shown}.") from error
     except OSError as error:
-        raise UnreadableFile(f"{path} cannot be read: {error.strerror}.") from error
+        raise UnreadableFile(f"{shown} cannot be read: {error.strerror}.") from error
 
 
 def _jsonl_rows(path: Path) -> Generator[FileRow, None, None]:
     position = 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
+        for number in count(1):
+            line = file.readline(MAX_LINE + 1)
+            if not line:
+                return
+            if len(line) > MAX_LINE and not line.endswith(b"\n"):
+                while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+                    pass
+                position = file.tell()
+                reason = f"is longer than {MAX_LINE:,} bytes; write one scenario to a line"
+                yield FileRow(number, position, error=reason)
+                continue
             position += len(line)
             if line.strip():
                 yield _json_row(number, position, line)
@@ -113,14 +136,14 @@ def _json_row(number: int, position: int, line: bytes) -> FileRow:
     return FileRow(number, position, values)
 
 
-def _open_csv(path: Path, size: int) -> RowFile:
+def _open_csv(path: Path, shown: str, size: int) -> RowFile:
     with _open_text(path) as file:
         first = file.readline()
     if "\0" in first or _NOT_UTF8.search(first):
-        raise UnreadableFile(f"{path} is not text in UTF-8. Save it as CSV UTF-8.")
+        raise UnreadableFile(f"{shown} is not text in UTF-8. Save it as CSV UTF-8.")
     mark = max(",;\t|", key=first.count)
-    header = _header(path, next(csv.reader([first], delimiter=mark), []))
-    return RowFile(path.name, _csv_rows(path, mark, header), size, "bytes")
+    header = _header(shown, next(csv.reader([first], delimiter=mark), []))
+    return RowFile(Path(shown).name, _csv_rows(path, mark, header), size, "bytes", header)
 
 
 def _open_text(path: Path) -> IO[str]:
@@ -182,19 +205,33 @@ class _Lines:
         self._taken = []
 
 
-def _open_excel(path: Path) -> RowFile:
+def _open_excel(path: Path, shown: str) -> RowFile:
     try:
+        _check_archive(path, shown)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise UnreadableFile(f"{path} is not an Excel file (.xlsx): {error}.") from error
+        raise UnreadableFile(f"{shown} is not an Excel file (.xlsx): {error}.") from error
     sheet = book.worksheets[0]
     rows = sheet.iter_rows(values_only=True)
     try:
-        header = _header(path, [str(cell or "") for cell in next(rows, ())])
+        header = _header(shown, [str(cell or "") for cell in next(rows, ())])
     except UnreadableFile:
         book.close()
         raise
-    return RowFile(path.name, _excel_rows(book, rows, header), sheet.max_row or 0, "rows")
+    rest = _excel_rows(book, rows, header)
+    return RowFile(Path(shown).name, rest, sheet.max_row or 0, "rows", header)
+
+
+def _check_archive(path: Path, shown: str) -> None:
+    """What is read whole when a workbook is opened, and a sheet, are of a size to be read."""
+    with zipfile.ZipFile(path) as archive:
+        for part in archive.infolist():
+            is_sheet = part.filename.startswith("xl/worksheets/")
+            if part.file_size > (MAX_SHEET if is_sheet else MAX_PART):
+                raise UnreadableFile(
+                    f"{shown} holds {part.file_size:,} bytes in {part.filename}, more than is "
+                    "read of a workbook. Save it as CSV UTF-8."
+                )
 
 
 def _excel_rows(
@@ -207,17 +244,17 @@ def _excel_rows(
                 yield _cell_row(number, number, header, cells)
 
 
-def _header(path: Path, cells: Sequence[str]) -> list[str]:
+def _header(shown: str, cells: Sequence[str]) -> list[str]:
     header = [cell.strip() for cell in cells]
     if not any(cell.lower() in ALIASES["description"] for cell in header):
         found = ", ".join(cell for cell in header if cell)[:200] or "none"
         raise UnreadableFile(
-            f"{path} has no column for the description; its first row has: {found}. Name one "
+            f"{shown} has no column for the description; its first row has: {found}. Name one "
             f"column {' or '.join(ALIASES['description'])}."
         )
     repeated = {cell for cell in header if cell and header.count(cell) > 1}
     if repeated:
-        raise UnreadableFile(f"{path} has the column {', '.join(sorted(repeated))} twice.")
+        raise UnreadableFile(f"{shown} has the column {', '.join(sorted(repeated))} twice.")
     return header
 
 
@@ -258,17 +295,31 @@ def write_json_lines(file: IO[str], rows: Iterable[Mapping[str, Any]]) -> int:
 
 
 def _write_excel(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    with excel_file(path) as add:
+        return sum(bool(add(row)) for row in rows)
+
+
+@contextmanager
+def excel_file(target: Path | IO[bytes]) -> Iterator[Callable[[Mapping[str, Any]], int]]:
+    """Rows are added by what is given, which tells their number, and are in the file afterwards.
+
+    Until then they lie on disk, however many there are.
+    """
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("scenarios")
     sheet.append(list(ALIASES))
-    count = 0
+    numbers = count(1)
+
+    def add(row: Mapping[str, Any]) -> int:
+        sheet.append([_excel_cell(sheet, row["id"], text) for text in _cells(row)])
+        return next(numbers)
+
     try:
-        for count, row in enumerate(rows, start=1):  # noqa: B007 - the last number is the count
-            sheet.append([_excel_cell(sheet, row["id"], text) for text in _cells(row)])
+        yield add
     finally:
+        # Saved come what may: nothing else removes what lies on disk.
         sheet.close()
-    book.save(path)
-    return count
+        book.save(target)
 
 
 def _excel_cell(sheet: Any, scenario: str, text: str) -> Cell:
@@ -283,7 +334,18 @@ def _excel_cell(sheet: Any, scenario: str, text: str) -> Cell:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    return [_list_cell(row[name]) if isinstance(row[name], list) else row[name] for name in ALIASES]
+    return [cell_text(row[name]) for name in ALIASES]
+
+
+def cell_text(value: Any) -> str:
+    """The value as a cell of a table; what is no text or list of texts is written as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return _list_cell(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _list_cell(items: list[str]) -> str:

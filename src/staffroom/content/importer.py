@@ -4,19 +4,45 @@ Each batch is one transaction and rows that the library already has are skipped,
 so an import that was killed is finished by running it again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from staffroom.config import BATCH_SIZE
 from staffroom.content.formats import FileRow, RowFile, open_rows
-from staffroom.database.batch import NumberedContent, Row, RowReader, report
+from staffroom.content.threads import in_thread
+from staffroom.database.batch import (
+    Effect,
+    NumberedContent,
+    Row,
+    RowEffect,
+    RowReader,
+    errors_of,
+    given_name,
+    report,
+)
+from staffroom.database.store import Within
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import UnavailableError
 from staffroom.scenario import unknown_fields
 from staffroom.types import ImportReport, Progress, ProgressListener, RowError
+
+MAX_IGNORED: Final = 50
+"""Meaningless columns that are told: each line of a JSON file may bring others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What became of the rows of one batch, in the order of the file."""
+
+    rows: Sequence[FileRow]
+    effects: Sequence[RowEffect]
+    position: int
 
 
 @dataclass(slots=True)
@@ -25,24 +51,36 @@ class Importer:
 
     When the database or the model fails, the rows of that batch are listed with the
     reason, and nothing after it is read: running the import again goes on from there.
+    `reason` is kept with each revision, and `within` joins each transaction.
     """
 
     vector_ops: VectorOperations
     batch_size: int = BATCH_SIZE
     dry_run: bool = False
     progress: ProgressListener | None = None
-    read: int = 0
-    stored: int = 0
+    reason: str = ""
+    within: Within | None = None
     stopped: str = ""
     errors: list[RowError] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
+    counts: Counter[Effect] = field(default_factory=Counter)
+
+    @property
+    def read(self) -> int:
+        """Rows that were read so far."""
+        return self.counts.total()
+
+    @property
+    def stored(self) -> int:
+        """Rows that changed the library, or would."""
+        return self.counts["new"] + self.counts["changed"]
 
     async def import_rows(self, rows: Iterable[Row], name: str = "rows") -> ImportReport:
         """Every valid row is in the library; rows are numbered from 1."""
         total = len(rows) if isinstance(rows, Sequence) else 0
         numbered = (FileRow(number, number, row) for number, row in enumerate(rows, start=1))
-        await self._run(RowFile(name, numbered, total, "rows"))
-        return self.report()
+        source = RowFile(name, numbered, total, "rows", in_thread=False)
+        return await self.import_opened([source])
 
     async def import_file(self, path: Path) -> ImportReport:
         """Every valid row of the file is in the library. Raises: UnreadableFile."""
@@ -51,8 +89,10 @@ class Importer:
     async def import_opened(self, sources: Iterable[RowFile]) -> ImportReport:
         """Every valid row of the opened files is in the library."""
         for source in sources:
-            with closing(source.rows):
-                await self._run(source)
+            async with aclosing(self.batches(source)) as batches:
+                async for batch in batches:
+                    for error in errors_of(batch.effects):
+                        self.errors.append({**error, "file": source.name})
         return self.report()
 
     def report(self) -> ImportReport:
@@ -64,36 +104,57 @@ class Importer:
             result["ignored"] = sorted(self.ignored)
         return result
 
-    async def _run(self, source: RowFile) -> None:
+    async def batches(self, source: RowFile) -> AsyncGenerator[Batch, None]:
+        """The rows are stored batch by batch, each told as soon as it is; then the file is closed.
+
+        Whoever stops in between has stored what was told, and no part of a batch.
+        """
         reader = RowReader()
-        self._tell(source, 0)
-        while not self.stopped and (batch := list(islice(source.rows, self.batch_size))):
-            self.read += len(batch)
-            for row in batch:
-                if isinstance(row.values, Mapping):
-                    self.ignored.update(unknown_fields(row.values))
-            valid, errors = reader.read((row.number, row.values) for row in batch if not row.error)
-            errors += [
-                RowError(row=row.number, field="", reason=row.error) for row in batch if row.error
-            ]
-            errors += await self._store(valid)
-            for error in sorted(errors, key=lambda error: error["row"]):
-                self.errors.append({**error, "file": source.name})
-            self._tell(source, batch[-1].position)
+        with closing(source.rows):
+            self._tell(source, 0)
+            while not self.stopped:
+                following = partial(self._next, source, reader)
+                rows, valid, others = (
+                    await in_thread(following) if source.in_thread else following()
+                )
+                if not rows:
+                    return
+                effects = others + await self._store(valid)
+                effects.sort(key=lambda effect: effect.row)
+                self.counts.update(effect.effect for effect in effects)
+                position = rows[-1].position
+                self._tell(source, position)
+                yield Batch(rows, effects, position)
+
+    def _next(
+        self, source: RowFile, reader: RowReader
+    ) -> tuple[list[FileRow], list[NumberedContent], list[RowEffect]]:
+        rows = list(islice(source.rows, self.batch_size))
+        for row in rows:
+            if isinstance(row.values, Mapping) and len(self.ignored) < MAX_IGNORED:
+                self.ignored.update(unknown_fields(row.values)[:MAX_IGNORED])
+        valid, others = reader.read((row.number, row.values) for row in rows if not row.error)
+        others += [
+            RowEffect(row.number, given_name(row.values), "invalid", "", row.error)
+            for row in rows
+            if row.error
+        ]
+        return rows, valid, others
 
     def _tell(self, source: RowFile, done: int) -> None:
         if self.progress:
             total = source.total or None
             self.progress(Progress(f"Importing {source.name}", done, total, source.unit))
 
-    async def _store(self, rows: Sequence[NumberedContent]) -> list[RowError]:
+    async def _store(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
         try:
             if self.dry_run:
-                self.stored += await self.vector_ops.preview(rows)
-                return []
-            stored, refused = await self.vector_ops.store_numbered(rows)
+                return await self.vector_ops.preview(rows)
+            return await self.vector_ops.store_numbered(
+                rows, reason=self.reason, within=self.within
+            )
         except UnavailableError as error:
             self.stopped = str(error)
-            return [RowError(row=row.row, field="", reason=self.stopped) for row in rows]
-        self.stored += stored
-        return refused
+            return [
+                RowEffect(row.row, row.content.name, "invalid", "", self.stopped) for row in rows
+            ]

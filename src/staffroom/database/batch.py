@@ -2,13 +2,27 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from staffroom.errors import InvalidScenario
-from staffroom.scenario import content_sha256, scenario_from, source_key
+from staffroom.scenario import ALIASES, content_sha256, scenario_from, source_key
 from staffroom.types import ImportReport, RowError, ScenarioContent
 
 Row = Mapping[str, Any] | ScenarioContent
+
+Effect = Literal["new", "changed", "unchanged", "duplicate", "invalid"]
+"""What a row does to the library. duplicate: it repeats an earlier row; invalid: it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowEffect:
+    """What became of one row, or would; if it is invalid, which field is wrong and why."""
+
+    row: int
+    name: str
+    effect: Effect
+    field: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +42,23 @@ class RowReader:
 
     seen: dict[str, tuple[int, bytes]] = field(default_factory=dict)
 
-    def read(self, rows: Iterable[tuple[int, Row]]) -> tuple[list[NumberedContent], list[RowError]]:
-        """The valid rows and the errors; what repeats an earlier row is in neither."""
+    def read(
+        self, rows: Iterable[tuple[int, Row]]
+    ) -> tuple[list[NumberedContent], list[RowEffect]]:
+        """The valid rows, and the others: invalid, or repeating an earlier one."""
         valid: list[NumberedContent] = []
-        errors: list[RowError] = []
+        others: list[RowEffect] = []
         for number, row in rows:
             try:
                 content = _content(row)
                 if self._is_new(number, content):
                     valid.append(NumberedContent(number, content))
+                else:
+                    others.append(RowEffect(number, content.name, "duplicate"))
             except InvalidScenario as error:
-                errors.append(RowError(row=number, field=error.field, reason=error.reason))
-        return valid, errors
+                name = given_name(row)
+                others.append(RowEffect(number, name, "invalid", error.field, error.reason))
+        return valid, others
 
     def _is_new(self, number: int, content: ScenarioContent) -> bool:
         digest = content_sha256(content)
@@ -49,6 +68,25 @@ class RowReader:
                 "id", f"{content.source_id!r} is also the id of row {first}, with other content"
             )
         return first == number
+
+
+def errors_of(effects: Iterable[RowEffect]) -> list[RowError]:
+    """The rows that were refused."""
+    return [
+        RowError(row=effect.row, field=effect.field, reason=effect.reason)
+        for effect in effects
+        if effect.effect == "invalid"
+    ]
+
+
+def given_name(row: object) -> str:
+    """What a row that may be invalid calls its scenario, as far as that can be told."""
+    if isinstance(row, ScenarioContent):
+        return row.name
+    if not isinstance(row, Mapping):
+        return ""
+    named = (row.get(alias) for alias in ALIASES["name"])
+    return next((name for name in named if isinstance(name, str)), "")
 
 
 def report(read: int, stored: int, errors: Iterable[RowError]) -> ImportReport:

@@ -1,23 +1,30 @@
 """The one way into a tenant's library: embed what changed, then write it with its vectors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 import psycopg
 
-from staffroom.database.batch import NumberedContent
+from staffroom.database.batch import Effect, NumberedContent, RowEffect
 from staffroom.database.connection import Database
 from staffroom.database.generations import Generation, open_generation
 from staffroom.database.rows import content_from_row
 from staffroom.database.statements import statement
-from staffroom.database.store import Item, Known, Stored, known_scenarios, write_scenarios
+from staffroom.database.store import (
+    Item,
+    Known,
+    Stored,
+    Within,
+    known_scenarios,
+    write_scenarios,
+)
 from staffroom.scenario import embedded_text, source_key
 from staffroom.types import (
     Embedder,
     Progress,
     ProgressListener,
-    RowError,
     ScenarioContent,
     Vectors,
 )
@@ -59,50 +66,66 @@ class Library:
         *,
         reason: str = "",
         expected_revision: int | None = None,
+        within: Within | None = None,
     ) -> list[Stored]:
         """All contents are in the library, in their order. Their keys must differ.
 
+        `within` joins the transaction that writes; where nothing is written there is none.
         Raises: EditConflict if a revision is expected and a scenario has another by now.
         """
         generation = await self.generation()
+        edit = _Edit(reason, expected_revision, within)
         if embeddings is None:
-            return await self._store_changed(generation, contents, reason, expected_revision)
-        items = list(map(Item, contents, embeddings))
-        return await self._write(generation, items, reason, expected_revision)
+            return await self._store_changed(generation, contents, edit)
+        return await self._write(generation, list(map(Item, contents, embeddings)), edit)
 
     async def store_numbered(
-        self, rows: Sequence[NumberedContent], embeddings: Vectors | None = None
-    ) -> tuple[int, list[RowError]]:
-        """The rows are stored. Returns how many changed the library, and those that were refused.
+        self,
+        rows: Sequence[NumberedContent],
+        embeddings: Vectors | None = None,
+        *,
+        reason: str = "",
+        within: Within | None = None,
+    ) -> list[RowEffect]:
+        """The rows are stored. Returns what became of each, in their order.
 
         What the database refuses is one row: the batch is halved until that row stands alone.
         """
         if not rows:
-            return 0, []
+            return []
         try:
-            stored = await self.store([row.content for row in rows], embeddings)
+            contents = [row.content for row in rows]
+            stored = await self.store(contents, embeddings, reason=reason, within=within)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(rows) == 1:
-                reason = str(error).strip().splitlines()[0]
-                return 0, [RowError(row=rows[0].row, field="", reason=reason)]
-            total = 0
-            errors: list[RowError] = []
+                refusal = str(error).strip().splitlines()[0]
+                (row,) = rows
+                return [RowEffect(row.row, row.content.name, "invalid", "", refusal)]
+            effects: list[RowEffect] = []
             for half in (slice(len(rows) // 2), slice(len(rows) // 2, None)):
                 ready = None if embeddings is None else embeddings[half]
-                stored_half, refused = await self.store_numbered(rows[half], ready)
-                total, errors = total + stored_half, errors + refused
-            return total, errors
-        return sum(result.changed for result in stored), []
+                effects += await self.store_numbered(
+                    rows[half], ready, reason=reason, within=within
+                )
+            return effects
+        return [
+            _effect(row, is_new=result.is_new, changed=result.changed)
+            for row, result in zip(rows, stored, strict=True)
+        ]
 
-    async def preview(self, rows: Sequence[NumberedContent]) -> int:
-        """How many of the rows would change the library."""
+    async def preview(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
+        """What storing the rows would do, in their order."""
         generation = await self.generation()
         keys = [source_key(row.content) for row in rows]
         known = await self._known(generation, keys)
-        return sum(
-            key not in known or not known[key].holds(row.content)
+        return [
+            _effect(
+                row,
+                is_new=key not in known,
+                changed=key not in known or not known[key].holds(row.content),
+            )
             for key, row in zip(keys, rows, strict=True)
-        )
+        ]
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
         """Every scenario has a vector of the model in use. Returns how many were made now.
@@ -129,8 +152,7 @@ class Library:
         self,
         generation: Generation,
         contents: Sequence[ScenarioContent],
-        reason: str,
-        expected_revision: int | None,
+        edit: "_Edit",
     ) -> list[Stored]:
         keys = [source_key(content) for content in contents]
         known = await self._known(generation, keys)
@@ -141,7 +163,7 @@ class Library:
         ]
         vectors = await self._embedder.embed([embedded_text(content) for content in due], "passage")
         items = list(map(Item, due, vectors))
-        written = await self._write(generation, items, reason, expected_revision)
+        written = await self._write(generation, items, edit)
         results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
         results |= {
             source_key(content): result for content, result in zip(due, written, strict=True)
@@ -153,21 +175,34 @@ class Library:
             return await known_scenarios(connection, self._tenant_id, generation, keys)
 
     async def _write(
-        self,
-        generation: Generation,
-        items: Sequence[Item],
-        reason: str,
-        expected_revision: int | None,
+        self, generation: Generation, items: Sequence[Item], edit: "_Edit"
     ) -> list[Stored]:
         if not items:
             return []
         async with self._database.transaction(self._tenant_id) as connection:
-            return await write_scenarios(
+            stored = await write_scenarios(
                 connection,
                 self._tenant_id,
                 generation,
                 items,
                 author=self._author,
-                reason=reason,
-                expected_revision=expected_revision,
+                reason=edit.reason,
+                expected_revision=edit.expected_revision,
             )
+            if edit.within:
+                await edit.within(connection, stored)
+            return stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """Why the library changes, on what it was made, and what happens with it or not at all."""
+
+    reason: str
+    expected_revision: int | None
+    within: Within | None
+
+
+def _effect(row: NumberedContent, *, is_new: bool, changed: bool) -> RowEffect:
+    effect: Effect = "new" if is_new else "changed" if changed else "unchanged"
+    return RowEffect(row.row, row.content.name, effect)

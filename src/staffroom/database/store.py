@@ -4,7 +4,7 @@ A batch that was written before changes nothing; a batch that is killed leaves
 nothing; so an import may stop anywhere and be run again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from staffroom.database.rows import PackedVectors, head_row, revision_row
 from staffroom.database.statements import statement
 from staffroom.errors import EditConflict
 from staffroom.scenario import content_sha256, source_key
+from staffroom.text import mend
 from staffroom.types import ScenarioContent, Vector
 
 
@@ -32,10 +33,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where a scenario is, and whether storing it changed anything."""
+    """Where a scenario is, and whether storing it changed anything or made it."""
 
     scenario_id: UUID
     changed: bool
+    is_new: bool = False
+
+
+Within = Callable[[Connection, Sequence[Stored]], Awaitable[None]]
+"""What else belongs into the transaction that stored those scenarios."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ async def write_scenarios(
 
     Raises: EditConflict if a revision is expected and one of them has another.
     """
+    reason = mend(reason)
     await connection.execute(statement("lock_library"), {"tenant_id": tenant_id})
     keys = [source_key(item.content) for item in items]
     known = await known_scenarios(connection, tenant_id, generation, keys)
@@ -133,7 +140,7 @@ async def write_scenarios(
             subject_id=changed[0].scenario_id if len(changed) == 1 else None,
             detail={"scenarios": len(changed), "reason": reason},
         )
-    return [Stored(write.scenario_id, write.changed) for write in writes]
+    return [Stored(write.scenario_id, write.changed, write.known is None) for write in writes]
 
 
 async def add_audit(

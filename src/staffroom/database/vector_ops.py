@@ -9,11 +9,14 @@ import numpy as np
 import psycopg
 
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
-from staffroom.database.batch import NumberedContent, Row, RowReader, report
+from staffroom.database.batch import NumberedContent, Row, RowEffect, RowReader, errors_of, report
 from staffroom.database.catalogue import Catalogue, no_scenario
 from staffroom.database.connection import Database
+from staffroom.database.drafts import Drafts
 from staffroom.database.generations import set_calibration
 from staffroom.database.idempotency import IdempotencyKeys
+from staffroom.database.imports import Imports
+from staffroom.database.insights import Insights
 from staffroom.database.interactions import Interactions
 from staffroom.database.library import Library
 from staffroom.database.rows import (
@@ -21,7 +24,7 @@ from staffroom.database.rows import (
 )
 from staffroom.database.search import Searcher
 from staffroom.database.statements import statement
-from staffroom.database.store import add_audit, check_revision
+from staffroom.database.store import Stored, Within, add_audit, check_revision
 from staffroom.errors import (
     InputError,
     InvalidScenario,
@@ -41,7 +44,6 @@ from staffroom.types import (
     Match,
     ProgressListener,
     Revision,
-    RowError,
     Scenario,
     SearchResult,
     Vector,
@@ -79,7 +81,10 @@ class VectorOperations:
         self._library = Library(database, embedder, tenant_id, author)
         self.catalogue = Catalogue(database, tenant_id)
         self.interactions = Interactions(database, tenant_id)
+        self.insights = Insights(database, tenant_id)
         self.idempotency = IdempotencyKeys(database, tenant_id)
+        self.imports = Imports(database, tenant_id)
+        self.drafts = Drafts(database, self._library, tenant_id)
         self._searcher: Searcher | None = None
 
     @property
@@ -116,12 +121,12 @@ class VectorOperations:
         reason is kept with the revision.
         Raises: InvalidScenario naming the field that is wrong.
         """
-        content = scenario_from(
-            {"name": name, "description": description, "expected_response": expected_response}
-            | fields
-        )
-        stored = await self._library.store([content], reason=reason)
-        return stored[0].scenario_id
+        row = {"name": name, "description": description, "expected_response": expected_response}
+        return (await self.put_scenario(row | fields, reason=reason)).scenario_id
+
+    async def put_scenario(self, row: Mapping[str, Any], *, reason: str = "") -> Stored:
+        """As `store_scenario`, for a row of fields; says too whether that changed the library."""
+        return (await self._library.store([scenario_from(row)], reason=reason))[0]
 
     async def batch_process(self, batch: Sequence[Row]) -> ImportReport:
         """Every valid row is embedded and stored; the others are named with their reason."""
@@ -139,17 +144,20 @@ class VectorOperations:
         """
         if embeddings is not None:
             embeddings = check_vectors(embeddings, len(content), self._embedder.dimensions)
-        valid, errors = RowReader().read(enumerate(content, start=1))
+        valid, others = RowReader().read(enumerate(content, start=1))
         ready = None if embeddings is None else embeddings[[row.row - 1 for row in valid]]
-        stored, refused = await self._library.store_numbered(valid, ready)
-        return report(len(content), stored, sorted(errors + refused, key=lambda e: e["row"]))
+        effects = others + await self._library.store_numbered(valid, ready)
+        stored = sum(effect.effect in {"new", "changed"} for effect in effects)
+        return report(len(content), stored, sorted(errors_of(effects), key=lambda e: e["row"]))
 
-    async def store_numbered(self, rows: Sequence[NumberedContent]) -> tuple[int, list[RowError]]:
-        """The rows are stored. Returns how many changed the library, and those refused."""
-        return await self._library.store_numbered(rows)
+    async def store_numbered(
+        self, rows: Sequence[NumberedContent], *, reason: str = "", within: Within | None = None
+    ) -> list[RowEffect]:
+        """The rows are stored. Returns what became of each; `within` joins each transaction."""
+        return await self._library.store_numbered(rows, reason=reason, within=within)
 
-    async def preview(self, rows: Sequence[NumberedContent]) -> int:
-        """How many of the rows would change the library."""
+    async def preview(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
+        """What storing the rows would do, one by one."""
         return await self._library.preview(rows)
 
     async def update_scenario(

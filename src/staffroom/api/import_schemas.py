@@ -1,0 +1,164 @@
+"""What the API takes and gives about imports and drafts, as models."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from staffroom.api.description import FieldError
+from staffroom.content.formats import SUFFIXES
+from staffroom.database.batch import Effect
+from staffroom.database.imports import ImportState
+from staffroom.types import Status
+
+
+class ImportIn(BaseModel):
+    """An upload: one file, and whether only to tell what the import would do."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file: Annotated[
+        UploadFile,
+        Field(
+            description=f"Its name ends in {', '.join(SUFFIXES)}.",
+            json_schema_extra={"minLength": 1},
+        ),
+    ]
+    dry_run: Annotated[bool, Field(description="Only tell what the import would do.")] = False
+
+
+class ImportProgressOut(BaseModel):
+    """How much of the file has been read; the total is null where nobody knows it."""
+
+    done: int
+    total: int | None
+    unit: Literal["bytes", "rows"]
+
+
+class RowEffectOut(BaseModel):
+    """What a row did to the library, or would do."""
+
+    row: int
+    name: str
+    effect: Effect
+    field: str
+    reason: str
+
+
+class ImportOut(BaseModel):
+    """An import as it stands."""
+
+    id: UUID
+    file_name: str
+    state: Annotated[
+        ImportState, Field(description="failed: not brought to its end; `stopped` says why.")
+    ]
+    dry_run: bool
+    read: int
+    stored: Annotated[int, Field(description="New and changed ones together.")]
+    new: int
+    changed: int
+    unchanged: Annotated[int, Field(description="The library had them, or an earlier row did.")]
+    failed: Annotated[int, Field(description="Rows that were refused; /errors has them.")]
+    progress: ImportProgressOut | None
+    rows: Annotated[
+        list[RowEffectOut],
+        Field(description="The first 200 rows of a dry run, or the first 200 refused ones."),
+    ]
+    stopped: str | None
+    ignored: Annotated[list[str], Field(description="Columns that mean nothing to Staffroom.")]
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class ImportPage(BaseModel):
+    """Imports, newest first; the cursor leads to the next page."""
+
+    items: list[ImportOut]
+    next_cursor: str | None
+
+
+_Texts = Annotated[list[str], Field(max_length=1_000)]
+
+
+class DraftIn(BaseModel):
+    """A scenario's fields as they are so far. What is wrong with them is told, not refused."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "A pupil falls asleep in lessons",
+                    "description": "A pupil falls asleep in every first lesson.",
+                    "example_questions": ["What do I do about a pupil who sleeps in class?"],
+                }
+            ]
+        },
+    )
+
+    source_id: str = ""
+    name: str = ""
+    description: str = ""
+    expected_response: str = ""
+    example_questions: _Texts = []
+    category: str = ""
+    grade_bands: _Texts = []
+    subjects: _Texts = []
+    setting: str = ""
+    tags: _Texts = []
+    language: str = ""
+    evidence_note: str = ""
+    contributor: str = ""
+    status: str = ""
+    review_by: str | None = None
+    reason: Annotated[str, Field(description="As when it is stored; means nothing here.")] = ""
+    scenario_id: Annotated[
+        UUID | None, Field(description="The scenario that this is an edit of.")
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """What was given of the scenario itself, under the names that files use."""
+        fields = self.model_dump(exclude={"reason", "scenario_id"}, exclude_unset=True)
+        if "source_id" in fields:
+            fields["id"] = fields.pop("source_id")
+        return fields
+
+
+class DuplicateOut(BaseModel):
+    """A scenario that is probably about the same situation."""
+
+    id: UUID
+    name: str
+    status: Status
+    similarity: Annotated[float, Field(description="Cosine of the two embeddings, 1 at most.")]
+
+
+class BestOut(BaseModel):
+    """The scenario that a question finds first now."""
+
+    id: UUID
+    name: str
+    relevance: float
+
+
+class PlacedQuestionOut(BaseModel):
+    """A question, and where the draft would stand among its matches."""
+
+    question: str
+    source: Annotated[
+        Literal["example", "asked"], Field(description="asked: a teacher really asked it.")
+    ]
+    relevance: float
+    rank: Annotated[int | None, Field(description="Null behind the first 20.")]
+    best: BestOut | None
+
+
+class PreviewOut(BaseModel):
+    """What is wrong with a draft, what it repeats, and which questions would find it."""
+
+    errors: list[FieldError]
+    duplicates: list[DuplicateOut]
+    questions: list[PlacedQuestionOut]

@@ -1,0 +1,184 @@
+"""Uploads of whole files, and what becomes of them."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from staffroom.api.context import Staffroom
+from staffroom.api.description import problems
+from staffroom.api.downloads import described, download
+from staffroom.api.events import MEDIA_TYPE, Event, event_response, wants_events
+from staffroom.api.idempotency import Once
+from staffroom.api.import_schemas import ImportIn, ImportOut, ImportPage
+from staffroom.api.paging import Cursor, Limit, page_document, read_cursor
+from staffroom.api.problems import Problem
+from staffroom.content.downloads import csv_lines, json_lines, refused_columns, refused_rows
+from staffroom.content.formats import SUFFIXES
+from staffroom.content.uploads import plain_name, suffix_of
+from staffroom.database.imports import ImportRecord, Imports
+
+LOOK_SECONDS: Final = 0.3
+"""How often a watched import is looked at: any process may be running it."""
+
+router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
+
+_NAMED: Final = {
+    "file": {
+        "headers": {
+            "Content-Disposition": {
+                "description": "The file's name tells its form.",
+                "schema": {"type": "string"},
+                "example": 'form-data; name="file"; filename="scenarios.jsonl"',
+            }
+        }
+    }
+}
+
+
+async def _require_form(request: Request) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != "multipart/form-data":
+        told = f"not {given[:100]!r}" if given else "but the request has no Content-Type"
+        raise Problem(415, f"The body has to be multipart/form-data with a file, {told}.")
+
+
+@router.post(
+    "",
+    response_model=ImportOut,
+    status_code=202,
+    responses={
+        **problems(409, 422),
+        202: {
+            "description": "The file is there and waits to be imported.",
+            "headers": {
+                "Location": {"description": "The import.", "schema": {"type": "string"}},
+            },
+        },
+    },
+    dependencies=[Depends(_require_form)],
+    form_limits={"max_files": 1, "max_fields": 8},
+    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"encoding": _NAMED}}}},
+)
+async def start_import(
+    app: Staffroom,
+    once: Once,
+    form: Annotated[ImportIn, Form(media_type="multipart/form-data")],
+) -> Response:
+    """Upload scenarios. They are stored in the background; the Location tells how far it is."""
+    name = plain_name(form.file.filename or "")
+    if not suffix_of(name):
+        raise Problem(
+            415,
+            f"The file is called {name!r}. The name of what can be imported ends in "
+            f"{', '.join(SUFFIXES)}.",
+            field="file",
+        )
+    upload = await app.import_runner.receive(name, form.file.read)
+    try:
+        once.include(b"%d %s %s" % (form.dry_run, name.encode(), upload.sha256))
+
+        async def accepted() -> Response:
+            record = await app.import_runner.accept(upload, dry_run=form.dry_run)
+            headers = {"Location": f"/api/v1/imports/{record.id}"}
+            return JSONResponse(import_document(record), 202, headers)
+
+        return await once.respond(accepted)
+    finally:
+        upload.discard()
+
+
+@router.get("", response_model=ImportPage, responses=problems(422))
+async def list_imports(app: Staffroom, limit: Limit = 50, cursor: Cursor = None) -> JSONResponse:
+    """List the imports, newest first."""
+    page = await app.vector_ops.imports.page(limit + 1, read_cursor(cursor))
+    return JSONResponse(page_document(page, limit, import_document))
+
+
+@router.get(
+    "/{import_id}",
+    response_model=ImportOut,
+    responses={
+        **problems(404, 422),
+        200: {
+            "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+            "description": "The import as it stands; or, if the client accepts text/event-stream, "
+            "the events `progress` until it has ended, then `report`.",
+        },
+    },
+)
+async def get_import(import_id: UUID, request: Request, app: Staffroom) -> Response:
+    """Read how far an import is, or watch it."""
+    imports = app.vector_ops.imports
+    record = await imports.get(import_id)
+    if wants_events(request):
+        return event_response(request, _events(imports, record))
+    return JSONResponse(import_document(record))
+
+
+@router.get(
+    "/{import_id}/errors",
+    response_class=Response,
+    responses={**problems(404, 422), 200: described("The refused rows.", "csv", "jsonl")},
+)
+async def import_errors(
+    import_id: UUID,
+    app: Staffroom,
+    form: Annotated[
+        Literal["csv", "jsonl"] | None,
+        Query(alias="format", description="That of the file, if none is given."),
+    ] = None,
+) -> Response:
+    """Download the refused rows as they were, with the columns `row` and `reason`.
+
+    Mended, they can be imported as they are: both columns are ignored.
+    """
+    imports = app.vector_ops.imports
+    record = await imports.get(import_id)
+    form = form or ("jsonl" if record.suffix in {".jsonl", ".ndjson"} else "csv")
+    rows = refused_rows(imports, record)
+    if form == "jsonl":
+        pieces = json_lines(rows)
+    else:
+        pieces = csv_lines(rows, await refused_columns(imports, record))
+    return await download(pieces, form, f"{Path(record.file_name).stem}-errors")
+
+
+async def _events(imports: Imports, record: ImportRecord) -> AsyncGenerator[Event, None]:
+    told: dict[str, Any] = {}
+    while not record.has_ended:
+        document = import_document(record)
+        if document != told:
+            told = document
+            yield Event("progress", document)
+        await asyncio.sleep(LOOK_SECONDS)
+        record = await imports.get(record.id)
+    yield Event("report", import_document(record))
+
+
+def import_document(record: ImportRecord) -> dict[str, Any]:
+    """An import as it stands, as JSON."""
+    progress = {"done": record.done, "total": record.total, "unit": record.unit}
+    return {
+        "id": str(record.id),
+        "file_name": record.file_name,
+        "state": record.state,
+        "dry_run": record.dry_run,
+        "read": record.read,
+        "stored": record.stored,
+        "new": record.new,
+        "changed": record.changed,
+        "unchanged": record.unchanged,
+        "failed": record.failed,
+        "progress": None if record.state == "waiting" else progress,
+        "rows": [asdict(effect) for effect in record.effects],
+        "stopped": record.stopped or None,
+        "ignored": list(record.ignored),
+        "created_at": record.created_at.isoformat(),
+        "finished_at": record.finished_at and record.finished_at.isoformat(),
+    }
