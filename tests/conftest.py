@@ -148,12 +148,19 @@ async def app(settings: Settings) -> AsyncIterator[App]:
 
 
 @pytest.fixture(scope="session")
-def starter_template(server: str, template: str, models: Path) -> str:
+def shared_home() -> Iterator[Path]:
+    """The home of the installations that all tests share."""
+    with tempfile.TemporaryDirectory(prefix="sr-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def starter_template(server: str, template: str, models: Path, shared_home: Path) -> str:
     """The name of a database whose library is the starter library, embedded and calibrated."""
     url = _create_database(server, "starter_staffroom", template)
 
     async def prepare() -> None:
-        async with open_app(_installation(url, models)):
+        async with open_app(_installation(url, models, shared_home)):
             pass
 
     asyncio.run(prepare())
@@ -161,9 +168,12 @@ def starter_template(server: str, template: str, models: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def library_settings(server: str, starter_template: str, models: Path) -> Settings:
+def library_settings(
+    server: str, starter_template: str, models: Path, shared_home: Path
+) -> Settings:
     """An installation with the starter library, for all tests: leave its scenarios alone."""
-    return _installation(_create_database(server, "library", starter_template), models)
+    url = _create_database(server, "library", starter_template)
+    return _installation(url, models, shared_home)
 
 
 @pytest.fixture(scope="session")
@@ -174,10 +184,12 @@ def library_server(library_settings: Settings) -> Iterator[Served]:
 
 
 @pytest.fixture
-def own_library_server(server: str, starter_template: str, models: Path) -> Iterator[Served]:
+def own_library_server(
+    server: str, starter_template: str, models: Path, home: Path
+) -> Iterator[Served]:
     """A server with the starter library, which the test may change as it likes."""
     url = _create_database(server, f"test_{next(_numbers)}", starter_template)
-    with serving(_installation(url, models)) as served:
+    with serving(_installation(url, models, home)) as served:
         yield served
 
 
@@ -234,9 +246,8 @@ async def page(open_page: Callable[..., Awaitable[Page]]) -> Page:
     return await open_page()
 
 
-def _installation(url: str, models: Path) -> Settings:
-    """One with a database of its own, so that it needs no home."""
-    return Settings(database_url=url, models=models, home=Path("/nonexistent"), writer="extractive")
+def _installation(url: str, models: Path, home: Path) -> Settings:
+    return Settings(database_url=url, models=models, home=home, writer="extractive")
 
 
 def _create_database(server: str, name: str, template: str) -> str:
