@@ -1,0 +1,1 @@
+"""How the page is rendered: texts, templates, and values as its views show them."""
