@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import date, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from staffroom.errors import InvalidScenario
 from staffroom.text import clean, damage, shorten
@@ -227,7 +227,7 @@ def _status(text: str) -> Status:
     status = text.lower().replace(" ", "_")
     if status not in STATUSES:
         raise InvalidScenario("status", f"is {text!r}; write {', '.join(STATUSES)}")
-    return cast("Status", status)
+    return status
 
 
 def _date(name: str, value: Any) -> date | None:

@@ -107,12 +107,7 @@ privately.addEventListener("change", () => {
   }
 });
 document.addEventListener("keydown", (event) => {
-  const isTyping = event.target.closest("input, textarea, select, [contenteditable]");
   if (event.key === "Escape") running?.abort();
-  if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    field.focus();
-  }
 });
 
 showPrivacy();
