@@ -45,6 +45,12 @@ class Catalogue:
         rows = await self._rows("list_scenarios", {**parameters, "limit": limit, "after": after})
         return [scenario_from_row(row) for row in rows]
 
+    async def count(self, filters: Filters) -> int:
+        """How many scenarios are within the filters."""
+        parameters = filter_parameters(self._tenant_id, filters)
+        (row,) = await self._rows("scope_size", {**parameters, "at_most": None})
+        return int(row["size"])
+
     async def revisions(self, scenario_id: UUID) -> list[Revision]:
         """What the scenario said in each revision, oldest first. Raises: NotFoundError."""
         rows = await self._rows("list_revisions", {"scenario_id": scenario_id})
@@ -81,8 +87,12 @@ class Catalogue:
             return
         unknown = await self._rows("unknown_values", filter_parameters(self._tenant_id, filters))
         if unknown:
-            told = "; ".join(f"{row['filter']}: nothing has {row['value']!r}" for row in unknown)
-            raise InputError(f"{told}. The facets of the library list the values that there are.")
+            told = dict.fromkeys(
+                f"{row['filter']}: nothing has {row['value']!r}" for row in unknown
+            )
+            raise InputError(
+                f"{'; '.join(told)}. The facets of the library list the values that there are."
+            )
 
     async def _rows(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         async with self._database.read(self._tenant_id) as connection:

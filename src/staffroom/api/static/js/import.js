@@ -1,0 +1,221 @@
+// Importing a file: uploaded to see what it would change, then, if the reader says so, imported.
+// What became of it is rendered by the server; here it is sent, watched and asked for.
+
+import { events, swap } from "./api.js";
+import { announce, clone, fill, find, findAll, h, toast } from "./dom.js";
+import { newKey } from "./idempotency.js";
+import { upload } from "./import-upload.js";
+import { moment } from "./moment.js";
+import { t } from "./texts.js";
+
+const PLACES = ["import-steps", "import-view", "import-past"];
+const COUNTS = ["new", "changed", "unchanged", "failed"];
+const MEGABYTE = 1_000_000;
+const AGAIN = 2000;
+
+/** After these, the same upload may succeed. */
+const PASSING = [0, 408, 409];
+
+const input = document.getElementById("file");
+const drop = document.getElementById("drop");
+const bad = document.getElementById("import-bad");
+const view = () => document.getElementById("import-view");
+
+/** The file that this page holds, and the import that told what it would change. */
+let held = null;
+let isUploading = false;
+let watching = null;
+
+// Choosing
+
+function choose(files) {
+  if (isUploading || !files.length) return;
+  const [file] = files;
+  const wrong = files.length > 1 ? t("import.bad.many") : refusal(file);
+  input.value = "";
+  if (wrong) {
+    showBad(wrong);
+    return;
+  }
+  held = { file, checked: "" };
+  start({ file, isDryRun: true, key: newKey() });
+}
+
+/** Why a file need not even be uploaded; null if it may. */
+function refusal({ name, size }) {
+  const { suffixes, megabytes } = input.dataset;
+  const known = suffixes.split(" ");
+  if (!known.some((suffix) => name.toLowerCase().endsWith(suffix))) {
+    return t("import.bad.kind", { name, suffixes: known.join(", ") });
+  }
+  if (!size) return t("import.bad.empty", { name });
+  return size > megabytes * MEGABYTE ? t("import.bad.large", { name, megabytes }) : null;
+}
+
+// Uploading
+
+/** The attempt can be made again as it is: its key makes two of them one import. */
+async function start(attempt) {
+  const before = view();
+  const stopping = new AbortController();
+  const shown = showUploading(attempt.file, stopping);
+  watching?.abort();
+  bad.replaceChildren();
+  setUploading(true);
+  try {
+    const { id } = await upload(attempt.file, {
+      ...attempt,
+      signal: stopping.signal,
+      onProgress: (done, total) => showUploaded(shown, done, total),
+    });
+    if (attempt.isDryRun) held.checked = id;
+    setUploading(false);
+    history.replaceState(null, "", `/library/import?id=${id}`);
+    await refresh();
+    watch(id);
+  } catch (error) {
+    setUploading(false);
+    shown.replaceWith(before);
+    if (error.name === "AbortError") {
+      toast(t("import.cancelled"));
+      input.focus();
+    } else if ("advice" in error) {
+      const { status, advice } = error;
+      const mayPass = PASSING.includes(status) || status >= 500;
+      showBad(status ? advice : t("import.bad.lost"), mayPass ? () => start(attempt) : null);
+    } else throw error;
+  }
+}
+
+function showUploading(file, stopping) {
+  const properties = { class: "import-view", id: "import-view", dataset: { state: "uploading" } };
+  const shown = h("section", properties, clone("uploading-template"));
+  fill(shown, { title: t("import.uploading", { name: file.name }) });
+  find("[data-cancel]", shown).addEventListener("click", () => stopping.abort());
+  view().replaceWith(shown);
+  find("h2", shown).focus();
+  return shown;
+}
+
+function showUploaded(shown, done, total) {
+  Object.assign(find("progress", shown), { max: total, value: done });
+  const megabytes = (bytes) => (bytes / MEGABYTE).toFixed(1);
+  const part = t("import.uploading.part", { done: megabytes(done), total: megabytes(total) });
+  fill(shown, { part: done < total ? part : t("import.uploading.wait") });
+}
+
+function setUploading(is) {
+  isUploading = is;
+  input.disabled = is;
+  drop.classList.toggle("is-busy", is);
+}
+
+function showBad(text, again = null) {
+  const properties = { class: "button button-small", type: "button", onClick: again };
+  const retry = again && h("button", properties, t("common.retry"));
+  const shown = fill(clone("bad-template"), { text, retry });
+  bad.replaceChildren(shown);
+  shown.focus();
+  announce(text);
+}
+
+// Watching
+
+/** The server's own words for the import as it stands. */
+async function refresh(path = location.pathname + location.search) {
+  await swap(path, PLACES);
+  dress();
+}
+
+/** Follows the import to its end, however often the connection is lost. */
+async function watch(id) {
+  const mine = (watching = new AbortController());
+  while (!mine.signal.aborted) {
+    try {
+      const stream = events(`/api/v1/imports/${id}`, { signal: mine.signal });
+      for await (const { event, data } of stream) {
+        if (event === "report") {
+          await finish(data);
+          return;
+        }
+        await tick(data);
+      }
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      if (error.status && error.status < 500) {
+        showBad(error.advice);
+        return;
+      }
+      find("#import-lost")?.removeAttribute("hidden");
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+  }
+}
+
+async function tick(data) {
+  if (view().dataset.state !== data.state) await refresh();
+  const shown = view();
+  find("#import-lost", shown)?.setAttribute("hidden", "");
+  fill(shown, { read: t("import.read", { count: data.read }) });
+  for (const name of COUNTS) fill(shown, { [name]: String(data[name]) });
+  const { done, total } = data.progress ?? {};
+  const line = find("progress", shown);
+  if (line && total) Object.assign(line, { max: total, value: done });
+}
+
+async function finish(data) {
+  await refresh();
+  find("#import-title")?.focus();
+  const key = data.dry_run ? "checked" : "done";
+  if (data.state === "done") announce(t(`import.announce.${key}`, data));
+}
+
+/** What the server cannot know: the reader's clock, and whether this page still holds the file. */
+function dress() {
+  for (const time of findAll("time", document.getElementById("import-past"))) {
+    time.textContent = moment(time.dateTime);
+  }
+  const button = document.getElementById("start");
+  if (!button) return;
+  const isHeld = held?.checked === button.dataset.start;
+  button.hidden = !isHeld;
+  document.getElementById("start-again").hidden = isHeld;
+}
+
+document.addEventListener("click", (event) => {
+  const filter = event.target.closest(".filter a");
+  if (event.target.closest("#start")) start({ file: held.file, isDryRun: false, key: newKey() });
+  if (!filter || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const address = filter.getAttribute("href");
+  history.replaceState(null, "", address);
+  refresh().then(
+    () => find(`.filter a[href="${CSS.escape(address)}"]`)?.focus(),
+    (error) => showBad(error.advice),
+  );
+});
+
+const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+const lift = (is) => drop.classList.toggle("is-over", is && !isUploading);
+input.addEventListener("change", () => choose([...input.files]));
+addEventListener("dragover", (event) => {
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  lift(true);
+});
+addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) lift(false);
+});
+addEventListener("drop", (event) => {
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  lift(false);
+  choose([...event.dataTransfer.files]);
+});
+addEventListener("beforeunload", (event) => {
+  if (isUploading) event.preventDefault();
+});
+
+dress();
+const { id, state } = view().dataset;
+if (state === "waiting" || state === "running") watch(id);
