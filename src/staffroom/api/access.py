@@ -20,7 +20,7 @@ from staffroom.api.problems import problem_response
 COOKIE: Final = "staffroom_session"
 SESSION_SECONDS: Final = 12 * 3600
 
-_OPEN: Final = ("/healthz", "/readyz", "/sign-in", "/docs", "/openapi.json")
+_OPEN: Final = ("/healthz", "/readyz", "/sign-in", "/sign-out", "/docs", "/openapi.json")
 """What shows nothing of the library and is served to anybody, as are the static files."""
 
 _MACHINES: Final = ("/api/", "/v1/", "/mcp", "/metrics")
@@ -40,13 +40,14 @@ class KeyGuard:
         await self._refusal(scope)(scope, receive, send)
 
     def _admits(self, scope: Scope) -> bool:
-        path: str = scope["path"]
-        if path in _OPEN or path.startswith("/static/"):
+        if is_open(scope["path"]):
             return True
         headers = Headers(scope=scope)
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return knows_key(self._key, given.strip())
+            # Headers are read as Latin-1; a key of other letters was sent as UTF-8.
+            sent = given.strip().encode("latin-1").decode("utf-8", "surrogateescape")
+            return knows_key(self._key, sent)
         return is_session(self._key, _cookie(headers.get("cookie", "")))
 
     def _refusal(self, scope: Scope) -> Response:
@@ -61,6 +62,11 @@ class KeyGuard:
             "?" + scope["query_string"].decode("latin-1") if scope["query_string"] else ""
         )
         return RedirectResponse(f"/sign-in?next={quote(wanted)}", 303)
+
+
+def is_open(path: str) -> bool:
+    """Anybody gets what lies there, with or without the key."""
+    return path in _OPEN or path.startswith("/static/")
 
 
 def knows_key(key: str, given: str) -> bool:

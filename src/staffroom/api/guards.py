@@ -25,10 +25,13 @@ REQUESTS_AT_ONCE: Final = 64
 """Requests that one process works on; further ones would only wait for them."""
 
 RESPONSE_SECONDS: Final = 120.0
-"""Until a response has to begin."""
+"""Until a response has to begin, from the last part of the body on."""
 
 BODY_SECONDS: Final = 30.0
 """Until the next part of a body has to arrive."""
+
+BODY_BYTES_PER_SECOND: Final = 50_000
+"""A body that comes faster gives its request as much more time as it needs; a trickle does not."""
 
 LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 """This machine, as a browser names it."""
@@ -49,14 +52,15 @@ SECURITY_HEADERS: Final = {
 }
 
 _LIMITED: Final = ("/api/", "/v1/", "/mcp")
-_REQUEST_ID: Final = re.compile(r"[\w.:-]{1,100}")
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _log = logging.getLogger(__name__)
 
 
 class Envelope:
     """Each request has an id, each response the security headers, and each is logged.
 
-    The log has method, path, status and time, never a question.
+    HEAD is answered as GET is, without the body. The log has method, path, status and time, never
+    a question.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -71,6 +75,7 @@ class Envelope:
         scope["staffroom.request_id"] = request_id
         started = time.perf_counter()
         status = 0
+        is_head = scope["method"] == "HEAD"
 
         async def enveloped(message: Message) -> None:
             nonlocal status
@@ -82,10 +87,14 @@ class Envelope:
                     headers.setdefault(name, value)
                 if "cache-control" not in headers:
                     headers["Cache-Control"] = "no-store"
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
-            await self._app(scope, receive, enveloped)
+            # A copy, because the server goes on reading the method in its own.
+            inner = {**scope, "method": "GET"} if is_head else scope
+            await self._app(inner, receive, enveloped)
         finally:
             took = 1000 * (time.perf_counter() - started)
             _log.info(
@@ -119,14 +128,14 @@ class HostGuard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
-        if self._hosts and name not in self._hosts:
+        if self._hosts and name.lower() not in self._hosts:
             return 421, (
                 f"The host {host[:100]!r} is not served here. Name it in STAFFROOM_ALLOWED_HOSTS."
             )
         if scope["method"] in SAFE_METHODS:
             return None
         origin = headers.get("origin")
-        if origin and origin not in self._origins and urlsplit(origin).netloc != host:
+        if origin and origin not in self._origins and _host_of(origin) != host.lower():
             return 403, (
                 f"Requests from {origin[:100]!r} are refused. Name it in STAFFROOM_CORS_ORIGINS if "
                 "it is yours."
@@ -135,7 +144,11 @@ class HostGuard:
 
 
 class LoadGuard:
-    """More requests than can be worked on are turned away at once, with when to come back."""
+    """More requests than can be worked on are turned away at once, with when to come back.
+
+    A stream of events has had its place once it begins: it mostly waits, and what it asks for is
+    limited where that is made.
+    """
 
     def __init__(self, app: ASGIApp, *, at_once: int = REQUESTS_AT_ONCE) -> None:
         self._app = app
@@ -156,11 +169,20 @@ class LoadGuard:
             )
             await response(scope, receive, send)
             return
-        self._inside += 1
+        place = 1
+        self._inside += place
+
+        async def sent(message: Message) -> None:
+            nonlocal place
+            if message["type"] == "http.response.start" and _is_stream(message):
+                self._inside -= place
+                place = 0
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sent)
         finally:
-            self._inside -= 1
+            self._inside -= place
 
 
 class SizeGuard:
@@ -178,7 +200,7 @@ class SizeGuard:
         limit = self._limits.get(scope["path"], self._limit)
         refusal = HTTPException(413, f"The body is larger than {limit:,} bytes. Send less at once.")
         announced = Headers(scope=scope).get("content-length", "0")
-        if announced.isdigit() and int(announced) > limit:
+        if announced.isdecimal() and int(announced) > limit:
             response = problem_response(413, refusal.detail, request_id=_id(scope))
             await response(scope, receive, send)
             return
@@ -213,7 +235,9 @@ class TimeGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        state: MutableMapping[str, Any] = {"started": False, "reading": True, "slow": False}
+        state: MutableMapping[str, Any] = {"started": False, "reading": True, "received": 0}
+        begun = asyncio.get_running_loop().time()
+        limit = asyncio.timeout(self._response_seconds)
 
         async def timed_receive() -> Message:
             if not state["reading"]:
@@ -221,37 +245,27 @@ class TimeGuard:
             try:
                 async with asyncio.timeout(self._body_seconds):
                     message = await receive()
-            except TimeoutError:
-                state["slow"] = True
-                raise
+            except TimeoutError as error:
+                raise self._too_slow from error
+            state["received"] += len(message.get("body", b""))
             state["reading"] = message["type"] == "http.request" and message.get("more_body", False)
+            if not state["started"]:
+                earned = state["received"] / BODY_BYTES_PER_SECOND
+                limit.reschedule(begun + self._response_seconds + earned)
             return message
 
+        async def timed_send(message: Message) -> None:
+            if not state["started"]:
+                state["started"] = True
+                limit.reschedule(None)
+            await send(message)
+
         try:
-            async with asyncio.timeout(self._response_seconds) as limit:
-
-                async def timed_send(message: Message) -> None:
-                    if not state["started"]:
-                        state["started"] = True
-                        limit.reschedule(None)
-                    await send(message)
-
+            async with limit:
                 await self._app(scope, timed_receive, timed_send)
         except TimeoutError:
             if state["started"]:
                 raise
-            await self._late(scope, receive, send, slow=state["slow"])
-
-    async def _late(self, scope: Scope, receive: Receive, send: Send, *, slow: bool) -> None:
-        if slow:
-            response = problem_response(
-                408,
-                f"No further part of the body came for {self._body_seconds:g} seconds. Nothing was "
-                "stored; send it again.",
-                request_id=_id(scope),
-                headers={"Connection": "close"},
-            )
-        else:
             response = problem_response(
                 503,
                 f"This took longer than {self._response_seconds:g} seconds and was ended. Try "
@@ -259,7 +273,16 @@ class TimeGuard:
                 name="unavailable",
                 request_id=_id(scope),
             )
-        await response(scope, receive, send)
+            await response(scope, receive, send)
+
+    @property
+    def _too_slow(self) -> HTTPException:
+        return HTTPException(
+            408,
+            f"No further part of the body came for {self._body_seconds:g} seconds. Nothing was "
+            "stored; send it again.",
+            headers={"Connection": "close"},
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -270,6 +293,17 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_stream(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/event-stream")
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _id(scope: Scope) -> str:

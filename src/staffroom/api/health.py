@@ -1,5 +1,6 @@
 """Whether the server lives, whether it can answer, and what it counts."""
 
+import logging
 import os
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -12,6 +13,8 @@ from staffroom.app import App
 from staffroom.errors import StaffroomError
 from staffroom.monitoring.exposition import CONTENT_TYPE, exposition
 
+_log = logging.getLogger(__name__)
+
 router = APIRouter(tags=["operations"])
 
 
@@ -23,14 +26,18 @@ async def healthz() -> JSONResponse:
 
 @router.get("/readyz", responses={503: {"description": "A part does not work; it is named."}})
 async def readyz(app: Staffroom) -> JSONResponse:
-    """Tell whether a question could be answered now, part by part."""
+    """Tell whether a question could be answered now, part by part.
+
+    Anybody may ask, so what is wrong with a part is in the log.
+    """
     parts: dict[str, str] = {}
     for name, check in _PARTS.items():
         try:
             await check(app)
             parts[name] = "ok"
         except StaffroomError as error:
-            parts[name] = str(error)
+            _log.warning("%s is not ready: %s", name, error)
+            parts[name] = "unavailable"
     ready = set(parts.values()) == {"ok"}
     document = {"status": "ready" if ready else "unavailable", "parts": parts}
     return JSONResponse(document, 200 if ready else 503, {} if ready else {"Retry-After": "5"})

@@ -90,7 +90,7 @@ async def _write(
     digest = hashlib.sha256(f"{request.method} {request.url.path} ".encode())
     if idempotency_key is not None:
         digest.update(request.headers.get("if-match", "").encode())
-        if request.headers.get("content-type", "").startswith("application/json"):
+        if not request.headers.get("content-type", "").lower().startswith("multipart/"):
             digest.update(await request.body())
     return Write(app, idempotency_key, digest.digest())
 

@@ -8,9 +8,10 @@ from fastapi.responses import JSONResponse
 
 from staffroom.api.content_type import require_json
 from staffroom.api.context import Staffroom
+from staffroom.api.description import problems
 from staffroom.api.idempotency import Once
 from staffroom.api.paging import Cursor, Limit, page_document, read_cursor
-from staffroom.api.schemas import FeedbackIn, InteractionOut, InteractionPage, Stored, problems
+from staffroom.api.schemas import FeedbackIn, InteractionOut, InteractionPage, Stored
 from staffroom.documents import asked_document, interaction_document
 from staffroom.types import Outcome
 
@@ -19,7 +20,7 @@ router = APIRouter(
 )
 
 
-@router.get("", response_model=InteractionPage, responses=problems(422, 503))
+@router.get("", response_model=InteractionPage, responses=problems(422))
 async def list_interactions(
     app: Staffroom,
     limit: Limit = 50,
@@ -27,22 +28,21 @@ async def list_interactions(
     outcome: Annotated[Outcome | None, Query(description="abstained lists the gaps.")] = None,
 ) -> JSONResponse:
     """List what was asked, newest first."""
-    page = await app.vector_ops.interactions.page(limit, read_cursor(cursor), outcome)
-    last = page[-1].id if page else None
-    return JSONResponse(page_document(list(map(asked_document, page)), limit, last))
+    page = await app.vector_ops.interactions.page(limit + 1, read_cursor(cursor), outcome)
+    return JSONResponse(page_document(page, limit, asked_document))
 
 
-@router.get("/{interaction_id}", response_model=InteractionOut, responses=problems(404, 422, 503))
+@router.get("/{interaction_id:uuid}", response_model=InteractionOut, responses=problems(404, 422))
 async def get_interaction(interaction_id: UUID, app: Staffroom) -> JSONResponse:
     """Read an exchange as it was stored: also the end of an answer whose connection was lost."""
     return JSONResponse(interaction_document(await app.vector_ops.get_interaction(interaction_id)))
 
 
 @router.post(
-    "/{interaction_id}/feedback",
+    "/{interaction_id:uuid}/feedback",
     response_model=Stored,
     status_code=201,
-    responses=problems(400, 404, 409, 413, 415, 422, 503),
+    responses=problems(404, 409, 422),
 )
 async def add_feedback(
     interaction_id: UUID, body: FeedbackIn, app: Staffroom, once: Once

@@ -2,8 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Protocol, TypeVar
 from uuid import UUID
 
 from fastapi import Query
@@ -14,8 +14,19 @@ MAX_PAGE = 200
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Items at most.")]
 Cursor = Annotated[
-    str | None, Query(max_length=100, description="`next_cursor` of the page before.")
+    str | None,
+    Query(pattern=r"^[A-Za-z0-9_-]{22}$", description="`next_cursor` of the page before."),
 ]
+
+
+class Listed(Protocol):
+    """What is listed in the order of its ids."""
+
+    @property
+    def id(self) -> UUID: ...
+
+
+Row = TypeVar("Row", bound=Listed)
 
 
 def cursor_after(last: UUID) -> str:
@@ -35,7 +46,13 @@ def read_cursor(cursor: str | None) -> UUID | None:
         ) from error
 
 
-def page_document(items: Sequence[Any], limit: int, last: UUID | None) -> dict[str, Any]:
-    """A page; a full one leads on to the next."""
-    more = len(items) == limit and last is not None
-    return {"items": list(items), "next_cursor": cursor_after(last) if more and last else None}
+def page_document(
+    rows: Sequence[Row], limit: int, document: Callable[[Row], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """A page of `limit` rows; one row beyond them says that there is a next page."""
+    shown = rows[:limit]
+    more = len(rows) > limit
+    return {
+        "items": list(map(document, shown)),
+        "next_cursor": cursor_after(shown[-1].id) if more else None,
+    }

@@ -9,7 +9,9 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from staffroom.api import openai_errors
@@ -26,6 +28,19 @@ from staffroom.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
+
+MOST_ERRORS: Final = 20
+"""Wrong fields that a problem names; a body can have any number of them."""
+
+_FIELD_CHARACTERS: Final = 100
+
+_PHRASES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+"""As RFC 9110 has them: Python's differ from version to version, and /docs is linked by them."""
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+_MACHINES: Final = ("/api/", "/v1/", "/mcp", "/metrics", "/healthz", "/readyz", "/openapi.json")
+"""Paths that programs call, whatever they accept."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +93,7 @@ def problem_document(
     request_id: str = "",
 ) -> dict[str, Any]:
     """What happened and the next step; `errors` name the fields that are wrong."""
-    phrase = HTTPStatus(status).phrase
+    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
     document: dict[str, Any] = {
         "type": f"/docs#{name or phrase.lower().replace(' ', '-')}",
         "title": phrase,
@@ -122,12 +137,28 @@ class ProblemResponse(JSONResponse):
         self._extra = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if reads_pages(scope):
+            page = scope["app"].state.problem_page(Request(scope), self._document)
+            page.headers.update(self._extra)
+            await page(scope, receive, send)
+            return
         if not scope["path"].startswith(openai_errors.PREFIX):
             await super().__call__(scope, receive, send)
             return
         error = openai_errors.openai_error(self._document)
         status = openai_errors.openai_status(self.status_code)
         await JSONResponse(error, status, self._extra)(scope, receive, send)
+
+
+def reads_pages(scope: Scope) -> bool:
+    """The request came from somebody who reads in a browser, and got as far as the pages."""
+    if scope["path"].startswith(_MACHINES) or not hasattr(_state(scope), "problem_page"):
+        return False
+    return "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def _state(scope: Scope) -> object:
+    return scope["app"].state if "app" in scope else None
 
 
 def kind_of(error: StaffroomError) -> Kind:
@@ -155,10 +186,10 @@ def error_response(error: StaffroomError, request_id: str = "") -> JSONResponse:
 
 
 def validation_errors(error: RequestValidationError) -> list[dict[str, str]]:
-    """Which fields of a request are wrong, and why."""
+    """Which fields of a request are wrong, and why: the first ones, if there are many."""
     return [
-        {"field": ".".join(str(part) for part in found["loc"][1:]), "reason": found["msg"]}
-        for found in error.errors()
+        {"field": _field(found["loc"]), "reason": found["msg"]}
+        for found in error.errors()[:MOST_ERRORS]
     ]
 
 
@@ -174,6 +205,17 @@ def register(api: FastAPI) -> None:
 def request_id(request: Request) -> str:
     """The id that the request's log lines and its problem share."""
     return str(request.scope.get("staffroom.request_id", ""))
+
+
+def defect_response(error: Exception, request_id: str) -> JSONResponse:
+    """What nobody foresaw, as a problem that tells nothing of it; the log has it."""
+    _log.error("request %s failed", request_id, exc_info=error)
+    return problem_response(
+        500,
+        "Staffroom made a mistake. Nothing of this request was kept half done. Report the "
+        "request id to whoever runs it; the log has the cause.",
+        request_id=request_id,
+    )
 
 
 async def _on_error(request: Request, error: Exception) -> JSONResponse:
@@ -217,19 +259,41 @@ async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, ValueError | RecursionError):
+        return problem_response(
+            400,
+            "The body cannot be read. It has to be JSON in UTF-8, with numbers and nesting of a "
+            "usual size.",
+            name="malformed-json",
+            request_id=request_id(request),
+        )
     detail = error.detail
     if detail == HTTPStatus(error.status_code).phrase:
         detail = f"{detail}: {request.method} {request.url.path}. /docs lists what there is."
+    headers = dict(error.headers or {})
+    if "Allow" in headers:
+        headers["Allow"] = ", ".join(_allowed(request))
     return problem_response(
-        error.status_code, detail, request_id=request_id(request), headers=error.headers
+        error.status_code, detail, request_id=request_id(request), headers=headers
     )
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of a path, which may be those of several routes."""
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    scopes["HEAD"] = scopes["GET"]
+    routes = request.app.routes
+    return [
+        method
+        for method, scope in scopes.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in routes)
+    ]
+
+
+def _field(loc: Sequence[str | int]) -> str:
+    """The dotted name of a field, not longer than a name is: its sender may have made it up."""
+    return ".".join(str(part) for part in loc[1:])[:_FIELD_CHARACTERS]
 
 
 async def _on_defect(request: Request, error: Exception) -> JSONResponse:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(
-        500,
-        "Staffroom made a mistake. Nothing of this request was kept half done. Report the "
-        "request id to whoever runs it; the log has the cause.",
-        request_id=request_id(request),
-    )
+    return defect_response(error, request_id(request))

@@ -10,10 +10,11 @@ from uuid_utils.compat import uuid7
 from staffroom.ai.llm_service import last_answer
 from staffroom.api.content_type import require_json
 from staffroom.api.context import Staffroom
+from staffroom.api.description import problems
 from staffroom.api.events import MEDIA_TYPE, Event, event_response, wants_events
 from staffroom.api.idempotency import Once
 from staffroom.api.problems import Problem
-from staffroom.api.schemas import AnswerOut, AskIn, FiltersIn, SearchIn, SearchOut, problems
+from staffroom.api.schemas import AnswerOut, AskIn, FiltersIn, SearchIn, SearchOut
 from staffroom.app import App
 from staffroom.documents import answer_document, search_document, sentence_document
 from staffroom.types import Answer, Filters, SearchResult, Sentence, is_uncertain
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/api/v1", tags=["questions"], dependencies=[Depends(r
 Parts = AsyncGenerator[SearchResult | Sentence | Answer, None]
 
 
-@router.post("/search", response_model=SearchOut, responses=problems(400, 413, 415, 422, 503))
+@router.post("/search", response_model=SearchOut, responses=problems(422))
 async def search(body: SearchIn, app: Staffroom) -> JSONResponse:
     """List the published scenarios that fit a question, best first."""
     filters = await checked_filters(app, body.filters)
@@ -35,7 +36,7 @@ async def search(body: SearchIn, app: Staffroom) -> JSONResponse:
     "/ask",
     response_model=AnswerOut,
     responses={
-        **problems(400, 404, 409, 413, 415, 422, 503),
+        **problems(404, 409, 422),
         200: {
             "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
             "description": "The answer; or, if the client accepts text/event-stream, the events "
@@ -72,6 +73,9 @@ async def ask(body: AskIn, request: Request, app: Staffroom, once: Once) -> Resp
     async def answered() -> Response:
         return JSONResponse(answer_document(await last_answer(parts)))
 
+    if body.private:
+        # The key would keep the answer for a day; without it, asking twice changes nothing.
+        return await answered()
     return await once.respond(answered)
 
 

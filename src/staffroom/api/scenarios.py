@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from staffroom.api.content_type import require_json
 from staffroom.api.context import Staffroom
+from staffroom.api.description import problems
 from staffroom.api.idempotency import Once
 from staffroom.api.paging import Cursor, Limit, page_document, read_cursor
 from staffroom.api.problems import Problem
@@ -20,8 +21,8 @@ from staffroom.api.schemas import (
     ScenarioPage,
     ScenarioPatch,
     Value,
-    problems,
 )
+from staffroom.app import App
 from staffroom.documents import revision_documents, scenario_document
 from staffroom.types import STATUSES, Filters, Scenario, Status
 
@@ -29,11 +30,25 @@ router = APIRouter(
     prefix="/api/v1/scenarios", tags=["scenarios"], dependencies=[Depends(require_json)]
 )
 
-IfMatch = Annotated[
-    str | None, Header(description='The ETag of what the change was made on, such as "3", or *.')
-]
-_ETAG = re.compile(r'(?:W/)?"(\d{1,9})"')
-_CHANGES = problems(400, 404, 409, 412, 413, 415, 422, 428, 503)
+IfMatch = Annotated[str | None, Header(include_in_schema=False)]
+_TAG = r'(?:W/)?"[0-9]{1,9}"'
+_IF_MATCH = re.compile(rf"\*|{_TAG}(?: *, *{_TAG})*")
+_CONDITION: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "If-Match",
+            "in": "header",
+            "required": True,
+            "description": 'The ETag of what the change was made on, such as "3", or *.',
+            "schema": {"type": "string", "pattern": f"^({_IF_MATCH.pattern})$"},
+        }
+    ]
+}
+"""Without it the answer is 428, which says more than that a parameter is missing."""
+
+_ETAG = re.compile(r'"([0-9]{1,9})"')
+_ETAG_HEADER = {"ETag": {"description": "Its revision.", "schema": {"type": "string"}}}
+_CHANGES = problems(404, 409, 412, 422, 428)
 
 
 def _filters(
@@ -60,15 +75,14 @@ ListFilters = Annotated[Filters, Depends(_filters)]
 """Filters as query parameters, each repeatable. Every status, unless some are named."""
 
 
-@router.get("", response_model=ScenarioPage, responses=problems(422, 503))
+@router.get("", response_model=ScenarioPage, responses=problems(422))
 async def list_scenarios(
     app: Staffroom, filters: ListFilters, limit: Limit = 50, cursor: Cursor = None
 ) -> JSONResponse:
     """List the library, oldest first."""
     await app.vector_ops.catalogue.check_filters(filters)
-    page = await app.vector_ops.catalogue.page(filters, limit, read_cursor(cursor))
-    last = page[-1].id if page else None
-    return JSONResponse(page_document(list(map(scenario_document, page)), limit, last))
+    page = await app.vector_ops.catalogue.page(filters, limit + 1, read_cursor(cursor))
+    return JSONResponse(page_document(page, limit, scenario_document))
 
 
 @router.post(
@@ -76,28 +90,37 @@ async def list_scenarios(
     response_model=ScenarioOut,
     status_code=201,
     responses={
-        **problems(400, 409, 413, 415, 422, 503),
-        200: {"model": ScenarioOut, "description": "It was there already, in this form."},
+        **problems(409, 422),
+        201: {
+            "description": "It is new.",
+            "headers": {
+                **_ETAG_HEADER,
+                "Location": {"description": "Where it is.", "schema": {"type": "string"}},
+            },
+        },
+        200: {
+            "model": ScenarioOut,
+            "description": "It was there already, and is as the request says now.",
+        },
     },
 )
 async def add_scenario(body: ScenarioIn, app: Staffroom, once: Once) -> Response:
     """Store a scenario: embedded, searchable at once if it is published."""
 
     async def stored() -> Response:
-        before = await app.vector_ops.library_version()
-        fields: dict[str, Any] = {"name": "", "description": "", **body.fields()}
-        scenario_id = await app.vector_ops.store_scenario(**fields, reason=body.reason)
-        scenario = await app.vector_ops.get_scenario(scenario_id)
-        is_new = await app.vector_ops.library_version() > before
-        headers = {"Location": f"/api/v1/scenarios/{scenario_id}"}
+        kept = await app.vector_ops.put_scenario(body.fields(), reason=body.reason)
+        scenario = await app.vector_ops.get_scenario(kept.scenario_id)
+        is_new = kept.changed and scenario.revision == 1
+        headers = {"Location": f"/api/v1/scenarios/{scenario.id}"}
         return _scenario_response(scenario, 201 if is_new else 200, headers)
 
     return await once.respond(stored)
 
 
-@router.get("/facets", response_model=FacetsOut, responses=problems(422, 503))
+@router.get("/facets", response_model=FacetsOut, responses=problems(422))
 async def facets(app: Staffroom, filters: ListFilters) -> JSONResponse:
     """Count the values that the library can be filtered by."""
+    await app.vector_ops.catalogue.check_filters(filters)
     found = await app.vector_ops.catalogue.facets(filters)
     return JSONResponse(
         {
@@ -108,21 +131,32 @@ async def facets(app: Staffroom, filters: ListFilters) -> JSONResponse:
 
 
 @router.get(
-    "/{scenario_id}",
+    "/{scenario_id:uuid}",
     response_model=ScenarioOut,
-    responses={**problems(404, 422, 503), 304: {"description": "It is as the ETag says."}},
+    responses={
+        **problems(404, 422),
+        200: {"description": "As it is now.", "headers": _ETAG_HEADER},
+        304: {"description": "It is as the ETag says.", "headers": _ETAG_HEADER},
+    },
 )
 async def get_scenario(
     scenario_id: UUID, app: Staffroom, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """Read a scenario as it is now."""
     scenario = await app.vector_ops.get_scenario(scenario_id)
-    if if_none_match and scenario.revision in _revisions(if_none_match):
+    if if_none_match and (
+        if_none_match.strip() == "*" or scenario.revision in _revisions(if_none_match)
+    ):
         return Response(status_code=304, headers={"ETag": _etag(scenario)})
     return _scenario_response(scenario)
 
 
-@router.patch("/{scenario_id}", response_model=ScenarioOut, responses=_CHANGES)
+@router.patch(
+    "/{scenario_id:uuid}",
+    response_model=ScenarioOut,
+    responses={**_CHANGES, 200: {"description": "As it is now.", "headers": _ETAG_HEADER}},
+    openapi_extra=_CONDITION,
+)
 async def change_scenario(
     scenario_id: UUID,
     body: ScenarioPatch,
@@ -131,9 +165,10 @@ async def change_scenario(
     if_match: IfMatch = None,
 ) -> Response:
     """Change the named fields; what it was before stays in its history."""
-    expected = _expected(if_match)
+    revisions = _expected(if_match)
 
     async def changed() -> Response:
+        expected = await _one_of(revisions, app, scenario_id)
         scenario = await app.vector_ops.update_scenario(
             scenario_id, body.fields(), reason=body.reason, expected_revision=expected
         )
@@ -142,14 +177,15 @@ async def change_scenario(
     return await once.respond(changed)
 
 
-@router.delete("/{scenario_id}", status_code=204, responses=_CHANGES)
+@router.delete("/{scenario_id:uuid}", status_code=204, responses=_CHANGES, openapi_extra=_CONDITION)
 async def delete_scenario(
     scenario_id: UUID, app: Staffroom, once: Once, if_match: IfMatch = None
 ) -> Response:
     """Remove a scenario, its history and its vectors for good. To take it out of use, retire it."""
-    expected = _expected(if_match)
+    revisions = _expected(if_match)
 
     async def deleted() -> Response:
+        expected = await _one_of(revisions, app, scenario_id)
         await app.vector_ops.delete_scenario(scenario_id, expected_revision=expected)
         return Response(status_code=204)
 
@@ -157,7 +193,7 @@ async def delete_scenario(
 
 
 @router.get(
-    "/{scenario_id}/revisions", response_model=RevisionsOut, responses=problems(404, 422, 503)
+    "/{scenario_id:uuid}/revisions", response_model=RevisionsOut, responses=problems(404, 422)
 )
 async def revisions(scenario_id: UUID, app: Staffroom) -> JSONResponse:
     """Read a scenario's history, newest first, with the fields that each change touched."""
@@ -181,18 +217,26 @@ def _revisions(header: str) -> set[int]:
     return {int(number) for number in _ETAG.findall(header)}
 
 
-def _expected(if_match: str | None) -> int | None:
-    """The revision that a change was made on; None for any. Raises: Problem, 428."""
-    if if_match is None:
+def _expected(if_match: str | None) -> set[int] | None:
+    """The revisions that a change may be made on; None for any. Raises: Problem, 428 or 422."""
+    if not if_match:
         raise Problem(
             428,
             'Say what the change was made on: send the scenario\'s ETag as If-Match, such as "3".',
         )
-    if if_match.strip() == "*":
-        return None
-    numbers = _revisions(if_match)
-    if len(numbers) != 1:
+    if not _IF_MATCH.fullmatch(if_match):
         raise Problem(
-            412, f'If-Match is {if_match[:100]!r}; send the ETag of the scenario, such as "3".'
+            422,
+            f'If-Match is {if_match[:100]!r}; send the ETag of the scenario, such as "3", or *.',
+            name="invalid-input",
+            field="If-Match",
         )
-    return numbers.pop()
+    return None if if_match == "*" else _revisions(if_match)
+
+
+async def _one_of(revisions: set[int] | None, app: App, scenario_id: UUID) -> int | None:
+    """The revision that the scenario has to have still when it is changed; None for any."""
+    if revisions is None or len(revisions) == 1:
+        return next(iter(revisions)) if revisions else None
+    current = (await app.vector_ops.get_scenario(scenario_id)).revision
+    return current if current in revisions else max(revisions)

@@ -1,16 +1,29 @@
 """What the API takes and gives, as models: requests are validated by them, responses described."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from staffroom.api.fields import (
+    TEXT,
+    VISIBLE,
+    Date,
+    Examples,
+    Note,
+    Number,
+    Prose,
+    Situation,
+    Title,
+    Word,
+    Words,
+)
 from staffroom.config import SIMILARITY_THRESHOLD
 from staffroom.database.interactions import MAX_COMMENT
 from staffroom.database.vector_ops import MAX_LIMIT
 from staffroom.flows import ANSWER_MATCHES, MOST_MATCHES
-from staffroom.scenario import MAX_ITEMS, MAX_LENGTH, MAX_LENGTH_OTHERS
+from staffroom.scenario import MAX_LENGTH_OTHERS
 from staffroom.text import MAX_QUESTION
 from staffroom.types import Filters, Outcome, Reason, Status, Verdict
 
@@ -23,16 +36,8 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("holds a NUL character, which no text has")
-    return text
-
-
-Question = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUESTION, pattern=r"\S")]
-Value = Annotated[
-    str, StringConstraints(min_length=1, max_length=MAX_LENGTH_OTHERS), AfterValidator(_without_nul)
-]
+Question = Annotated[str, StringConstraints(min_length=1, max_length=MAX_QUESTION, pattern=VISIBLE)]
+Value = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH_OTHERS, pattern=TEXT)]
 Values = Annotated[list[Value], Field(max_length=MAX_FILTER_VALUES)]
 
 
@@ -62,10 +67,10 @@ class SearchIn(Request):
     )
 
     query: Question
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)] = 5
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT), Number] = 5
     threshold: Annotated[
-        float | None,
-        Field(ge=0, le=1, description=f"Least relevance; the setting's {SIMILARITY_THRESHOLD}."),
+        Annotated[float, Field(ge=0, le=1), Number] | None,
+        Field(description=f"Least relevance; the setting's {SIMILARITY_THRESHOLD}."),
     ] = None
     mode: Literal["meaning"] = "meaning"
     filters: FiltersIn | None = None
@@ -80,44 +85,44 @@ class AskIn(Request):
 
     question: Question
     limit: Annotated[
-        int, Field(ge=1, le=MOST_MATCHES, description="Scenarios the answer may rest on.")
+        int,
+        Field(ge=1, le=MOST_MATCHES, description="Scenarios the answer may rest on."),
+        Number,
     ] = ANSWER_MATCHES
     conversation_id: Annotated[
         UUID | None, Field(description="Any interaction of the conversation that this continues.")
     ] = None
     filters: FiltersIn | None = None
-    private: Annotated[bool, Field(description="Nothing of the exchange is stored.")] = False
-
-
-_Title = Annotated[str, StringConstraints(max_length=MAX_LENGTH["name"])]
-_Prose = Annotated[str, StringConstraints(max_length=MAX_LENGTH["description"])]
-_Note = Annotated[str, StringConstraints(max_length=MAX_LENGTH["evidence_note"])]
-_Word = Annotated[str, StringConstraints(max_length=MAX_LENGTH_OTHERS)]
-_Words = Annotated[list[_Word], Field(max_length=MAX_ITEMS)]
-_Example = Annotated[str, StringConstraints(max_length=MAX_LENGTH["example_questions"])]
+    private: Annotated[
+        bool, Field(strict=True, description="Nothing of the exchange is stored.")
+    ] = False
 
 
 class ScenarioFields(Request):
     """A scenario's fields; those that are not given are left as they are, or empty."""
 
-    name: _Title = ""
-    description: _Prose = ""
-    expected_response: _Prose = ""
-    example_questions: Annotated[list[_Example], Field(max_length=MAX_ITEMS)] = []
-    category: _Word = ""
-    grade_bands: _Words = []
-    subjects: _Words = []
-    setting: _Word = ""
-    tags: _Words = []
+    name: Title = ""
+    description: Annotated[
+        Situation, Field(json_schema_extra=lambda schema: schema.pop("default"))
+    ] = ""
+    expected_response: Prose = ""
+    example_questions: Examples = []
+    category: Word = ""
+    grade_bands: Words = []
+    subjects: Words = []
+    setting: Word = ""
+    tags: Words = []
     language: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=200)
     ] = "en"
-    evidence_note: _Note = ""
-    contributor: _Word = ""
+    evidence_note: Note = ""
+    contributor: Word = ""
     status: Status = "published"
-    review_by: date | None = None
+    review_by: Date | None = None
     reason: Annotated[
-        str, StringConstraints(max_length=1_000), Field(description="Why, for the history.")
+        str,
+        StringConstraints(max_length=1_000, pattern=TEXT),
+        Field(description="Why, for the history."),
     ] = ""
 
     def fields(self) -> dict[str, Any]:
@@ -143,11 +148,8 @@ class ScenarioIn(ScenarioFields):
         }
     )
 
-    source_id: _Title = ""
-    description: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=MAX_LENGTH["description"], pattern=r"\S"),
-    ]
+    source_id: Title = ""
+    description: Situation
 
     def fields(self) -> dict[str, Any]:
         """What was given of the scenario itself, under the names that files use."""
@@ -360,27 +362,3 @@ class Stored(BaseModel):
     """The id of what was stored."""
 
     id: UUID
-
-
-class FieldError(BaseModel):
-    """A field that is wrong, and why."""
-
-    field: str
-    reason: str
-
-
-class ProblemOut(BaseModel):
-    """A problem (RFC 9457): what happened, and the next step."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[FieldError] | None = None
-    request_id: str | None = None
-
-
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems that a route may answer with, for the API's description."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
-    return {status: {"model": ProblemOut, "content": content} for status in statuses}

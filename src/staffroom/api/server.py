@@ -10,8 +10,26 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from staffroom.api import health, interactions, problems, questions, scenarios
+from staffroom.api import (
+    docs_page,
+    drafts,
+    editor_pages,
+    health,
+    imports,
+    insights,
+    interactions,
+    library_pages,
+    mcp_server,
+    openai_form,
+    page_insights,
+    pages,
+    problems,
+    questions,
+    scenarios,
+    signin_pages,
+)
 from staffroom.api.access import KeyGuard
+from staffroom.api.description import DescribedAPI
 from staffroom.api.guards import (
     LOOPBACK,
     Envelope,
@@ -29,9 +47,18 @@ BODY_BYTES: Final = 1_000_000
 
 ROUTERS: Final = (
     questions.router,
+    drafts.router,
     scenarios.router,
+    imports.router,
     interactions.router,
+    insights.router,
+    page_insights.router,
+    editor_pages.router,
+    library_pages.router,
+    openai_form.router,
     health.router,
+    signin_pages.router,
+    docs_page.router,
 )
 
 _DESCRIPTION: Final = (
@@ -43,7 +70,7 @@ _DESCRIPTION: Final = (
 def create_api(app: App | None = None, settings: Settings | None = None) -> ASGIApp:
     """The application, on an installation that is ready, or on one that it opens itself."""
     settings = app.settings if app else settings or load_settings()
-    api = FastAPI(
+    api = DescribedAPI(
         title="Staffroom",
         version=version("staffroom"),
         description=_DESCRIPTION,
@@ -53,9 +80,12 @@ def create_api(app: App | None = None, settings: Settings | None = None) -> ASGI
         lifespan=_lifespan(app, settings),
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    api.has_key = settings.api_key is not None
     problems.register(api)
     for router in ROUTERS:
         api.include_router(router)
+    api.router.routes.append(mcp_server.route)
+    pages.register(api)
     return _guarded(api, settings)
 
 
@@ -71,6 +101,10 @@ def _lifespan(
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             api.state.staffroom = app or await stack.enter_async_context(open_app(settings))
+            await stack.enter_async_context(api.state.staffroom.import_runner.running())
+            api.state.mcp = await stack.enter_async_context(
+                mcp_server.serving_http(api.state.staffroom)
+            )
             yield
 
     return lifespan
@@ -90,7 +124,7 @@ def _guarded(api: ASGIApp, settings: Settings) -> ASGIApp:
             guarded,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
+            allow_headers=["*"],
             expose_headers=["ETag", "Location", "Retry-After", "X-Request-ID"],
         )
     hosts = set(settings.allowed_hosts)

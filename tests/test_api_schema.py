@@ -1,0 +1,192 @@
+"""The API does what its description says, and survives what the description forbids.
+
+`API_EXAMPLES=300 API_SEED=7 pytest tests/test_api_schema.py` looks harder than the suite does,
+and elsewhere.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import count
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from pydantic import SecretStr
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.result import Ok
+from schemathesis.engine import events, from_schema
+from schemathesis.engine.recorder import ScenarioRecorder
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from staffroom.ai.llm_service import last_answer
+from staffroom.app import App
+from staffroom.config import Settings
+from tests.serving import serving
+
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "15"))
+KEY = "a key that is long enough"
+SCENARIO: dict[str, Any] = {
+    "id": "kept",
+    "name": "Noisy class",
+    "description": "The whole class talks loudly after lunch.",
+    "expected_response": "1. Wait for silence.\n2. Thank the ready pupils.",
+    "category": "behaviour",
+    "grade_bands": ["7-9"],
+    "subjects": ["maths"],
+    "setting": "whole class",
+    "tags": ["noise"],
+}
+STORED = {
+    "category": "behaviour",
+    "categories": "behaviour",
+    "grade_band": "7-9",
+    "grade_bands": "7-9",
+    "subject": "maths",
+    "subjects": "maths",
+    "setting": "whole class",
+    "settings": "whole class",
+    "tag": "noise",
+    "tags": "noise",
+    "language": "en",
+    "languages": "en",
+}
+"""What the library can be filtered by; another value is refused, as no schema can say."""
+
+CONFIG: dict[str, Any] = {
+    "seed": int(os.environ.get("API_SEED", "4")),
+    "generation": {"database": "none", "deterministic": True, "max-examples": EXAMPLES},
+    "auth": {"openapi": {"key": {"bearer": KEY}}},
+    "checks": {
+        "positive_data_acceptance": {
+            # 412: the drawn ETag is not that of the scenario.
+            "expected-statuses": ["2xx", "304", "404", "409", "412"]
+        },
+        "missing_required_header": {"expected-statuses": ["428"]},
+    },
+    "operations": [
+        {
+            # What is drawn as null or a list is, in a form, a file or no field at all.
+            "include-name": "POST /api/v1/imports",
+            "checks": {"negative_data_rejection": {"enabled": False}},
+        }
+    ],
+}
+
+
+class Known:
+    """What a client that uses the API well would know: ids, values that exist, keys of its own."""
+
+    def __init__(self, interaction: str, scenario: str, spare: str) -> None:
+        self._interaction = interaction
+        self._scenario = scenario
+        self._spare = spare
+        self._numbers = count()
+        self.import_id = ""
+
+    def apply(self, case: Any) -> None:
+        """The case with what is known in place of what was drawn."""
+        if case.headers and "idempotency-key" in case.headers:
+            key = case.headers["idempotency-key"]
+            case.headers["idempotency-key"] = f"{key[:150]}{next(self._numbers)}"
+        for name, known in (
+            ("interaction_id", self._interaction),
+            ("import_id", self.import_id),
+            ("model_id", "staffroom"),
+        ):
+            if name in case.path_parameters:
+                case.path_parameters[name] = known
+        if case.method != "GET" and case.path_parameters.get("scenario_id") == self._scenario:
+            case.path_parameters["scenario_id"] = self._spare
+        _put_stored(case.query)
+        if isinstance(case.body, dict):
+            _put_stored(case.body.get("filters"))
+            if case.body.get("source_id") == SCENARIO["id"]:
+                case.body["source_id"] = "another"
+            for name, known in (
+                ("conversation_id", self._interaction),
+                ("scenario_id", self._scenario),
+            ):
+                if case.body.get(name):
+                    case.body[name] = known
+
+
+def _put_stored(filters: Any) -> None:
+    if isinstance(filters, Mapping):
+        for name in filters.keys() & STORED.keys():
+            filters[name] = [STORED[name]] * len(filters[name])  # type: ignore[index]
+
+
+async def _begin(app: App) -> Known:
+    scenario = await app.vector_ops.store_scenario(**SCENARIO)
+    spare = await app.vector_ops.store_scenario("Late", "Pupils come late.")
+    answer = await last_answer(app.ask("The whole class talks loudly after lunch, what now?"))
+    assert answer.matches
+    return Known(str(answer.interaction_id), str(scenario), str(spare))
+
+
+@pytest.fixture
+def api_schema(settings: Settings) -> Iterator[OpenApiSchema]:
+    keyed = settings.model_copy(update={"api_key": SecretStr(KEY)})
+    with serving(keyed) as served:
+        known = served.run(_begin(served.app))
+        uploaded = httpx.post(
+            f"{served.url}/api/v1/imports",
+            files={"file": ("late.csv", b"description\nPupils come late to sports.\n")},
+            headers={"Authorization": f"Bearer {KEY}"},
+        )
+        known.import_id = uploaded.json()["id"]
+        config = SchemathesisConfig.from_dict(CONFIG)
+        loaded = schemathesis.openapi.from_url(f"{served.url}/openapi.json", config=config)
+
+        @schemathesis.hook
+        def before_call(_: object, case: Any, kwargs: object) -> None:
+            if case.meta and case.meta.generation.mode.is_positive:
+                known.apply(case)
+
+        yield loaded
+        schemathesis.hooks.unregister(before_call)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600 if EXAMPLES > 15 else 300)
+def test_every_operation_does_what_the_description_says(api_schema: OpenApiSchema) -> None:
+    wrong: list[str] = []
+    succeeded: set[str] = set()
+    for event in from_schema(api_schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            wrong.append(str(event))
+        if isinstance(event, events.ScenarioFinished):
+            wrong += failures(event.recorder)
+            succeeded |= answered(event.recorder)
+
+    assert not wrong, "\n\n".join(wrong)
+    described = {
+        found.ok().label for found in api_schema.get_all_operations() if isinstance(found, Ok)
+    }
+    assert succeeded == described
+
+
+def failures(recorder: ScenarioRecorder) -> list[str]:
+    """What went wrong, and the call that shows it."""
+    return [
+        f"{recorder.label}: {check.failure_info.failure}\n{check.failure_info.code_sample[:2000]}\n"
+        f"{_body(recorder, case_id)}"
+        for case_id, checks in recorder.checks.items()
+        for check in checks
+        if check.failure_info
+    ]
+
+
+def _body(recorder: ScenarioRecorder, case_id: str) -> str:
+    response = recorder.interactions[case_id].response
+    return response.text[:1000] if response else "no response"
+
+
+def answered(recorder: ScenarioRecorder) -> set[str]:
+    """The operations that did what they are for at least once."""
+    return {
+        recorder.cases[case_id].value.operation.label
+        for case_id, interaction in recorder.interactions.items()
+        if interaction.response and interaction.response.status_code < 300
+    }
