@@ -136,6 +136,23 @@ async def test_a_further_question_continues_the_conversation(
     assert stored.asked.startswith(QUESTION)
 
 
+async def test_each_answer_of_a_conversation_leads_to_its_own_sources(page: Page) -> None:
+    await ask(page)
+    await page.locator("#follow-question").fill("and if it keeps happening?")
+    await page.keyboard.press("Enter")
+    further = page.locator("[data-exchange]").nth(1)
+    await expect(further.locator("[data-foot]")).to_be_visible()
+
+    ids = await page.evaluate("[...document.querySelectorAll('[id]')].map((found) => found.id)")
+    assert len(set(ids)) == len(ids)
+    mark = further.locator("[data-cite]").first
+    target = str(await mark.get_attribute("href"))
+    await expect(further.locator(target)).to_have_count(1)
+    await mark.focus()
+    await expect(further.locator(target)).to_have_class(re.compile("is-lit"))
+    await axe(page)
+
+
 async def test_in_private_nothing_is_stored_anywhere(page: Page, library_server: Served) -> None:
     before = interactions(library_server)
     await page.goto("/")
@@ -156,7 +173,7 @@ async def test_what_was_asked_is_remembered_on_this_device_until_it_is_removed(
     page: Page, open_page: OpenPage
 ) -> None:
     await ask(page)
-    await page.reload()
+    await page.goto("/")
     past = page.locator("#past-list a")
     await expect(past).to_have_text([QUESTION])
     elsewhere = await open_page()
@@ -359,3 +376,13 @@ async def test_an_empty_library_asks_for_its_first_scenario(
 
     await expect(page.locator(".empty")).to_contain_text("The library is empty")
     await axe(page)
+
+
+async def test_loading_the_page_again_shows_the_same_answer(
+    page: Page, library_server: Served
+) -> None:
+    await ask(page)
+    await page.reload()
+
+    assert page.url.endswith(f"/answers/{interactions(library_server)[0].id}")
+    await expect(page.locator("[data-runs] .step")).to_have_count(5)

@@ -1,12 +1,14 @@
 """The page: what people see in a browser, rendered here, enhanced by scripts, readable without."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import UploadFile
 
 from staffroom.ai.extractive import ExtractiveWriter
 from staffroom.ai.llm_service import last_answer
@@ -15,8 +17,8 @@ from staffroom.api.page.answers import BLANK_SOURCE, runs
 from staffroom.api.page.rendering import language_of, render, static_files
 from staffroom.api.page.texts import Texts
 from staffroom.app import App
-from staffroom.documents import interaction_document, scenario_document
-from staffroom.errors import InputError, NotFoundError
+from staffroom.documents import interaction_document, match_document, scenario_document
+from staffroom.errors import InputError, NotFoundError, UnavailableError
 from staffroom.types import Interaction, is_uncertain
 
 EXAMPLES: Final = 4
@@ -70,12 +72,17 @@ async def ask_page(request: Request, app: Staffroom, question: str = "") -> Resp
     return await _ask_page(request, app, question)
 
 
+@router.get("/ask")
+async def ask_again() -> Response:
+    """Lead back to the field: only a form is sent here."""
+    return RedirectResponse("/", 303)
+
+
 @router.post("/ask")
 async def ask_without_script(request: Request, app: Staffroom) -> Response:
     """Answer a question that was sent as a form, and lead to its answer."""
-    form = await request.form()
-    question = str(form.get("question", ""))
-    given = str(form.get("conversation_id", ""))
+    async with request.form() as form:
+        question, given = (_text(form.get(name)) for name in ("question", "conversation_id"))
     try:
         conversation_id = UUID(given) if given else None
         answer = await last_answer(app.ask(question, conversation_id=conversation_id))
@@ -100,7 +107,7 @@ async def answer_page(request: Request, app: Staffroom, interaction_id: UUID) ->
         answer={
             **answer,
             "matches": matches,
-            "related": [],
+            "related": await _related(app, found),
             "runs": runs(answer["sentences"], matches),
             "more_runs": runs(answer["more"], matches),
             "understood": found.asked if found.asked != found.question else "",
@@ -160,6 +167,20 @@ async def _chosen_examples(app: App, day: int) -> list[dict[str, str]]:
     kinds = list(first_of.values())
     start = day % len(kinds) if kinds else 0
     return (kinds[start:] + kinds[:start])[:EXAMPLES]
+
+
+def _text(value: UploadFile | str | None) -> str:
+    """A field of a form; a file in its place counts as nothing."""
+    return value if isinstance(value, str) else ""
+
+
+async def _related(app: App, found: Interaction) -> list[dict[str, Any]]:
+    """What is nearest today to a question that had no answer, if that can be looked up."""
+    if found.abstained:
+        with suppress(UnavailableError):
+            result = await app.vector_ops.search(found.asked)
+            return list(map(match_document, result.related))
+    return []
 
 
 async def _sources(app: App, found: Interaction) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ async function ask(question, { continues = false } = {}) {
   if (!continues) {
     exchanges.replaceChildren();
     conversation = null;
+    history.replaceState(null, "", "/");
   }
   const exchange = new Exchange(text);
   find("[data-retry]", exchange.element).addEventListener("click", () => {
@@ -54,7 +55,10 @@ async function ask(question, { continues = false } = {}) {
 
 function settle(answer, text) {
   conversation = answer.conversation_id;
-  remember(answer.interaction_id ?? answer.id, text);
+  const id = answer.interaction_id ?? answer.id;
+  remember(id, text);
+  // Loading the page again, or coming back to it, shows the answer as it was stored.
+  history.replaceState(null, "", `/answers/${id}`);
   follow.hidden = answer.abstained;
   followField.value = "";
 }

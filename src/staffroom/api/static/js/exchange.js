@@ -13,6 +13,7 @@ export class Exchange {
     this.question = question;
     this.element = clone("exchange-template");
     this.sources = new Map();
+    this.place = findAll("[data-exchange]").length;
     this.id = null;
     fill(this.element, { question, state: t("answer.looking") });
     find("[data-skeleton]", this.element).hidden = false;
@@ -40,8 +41,10 @@ export class Exchange {
     this.id = data.interaction_id;
     const list = find("[data-source-list]", this.element);
     data.matches.forEach((match, index) => {
-      this.sources.set(match.id, { number: index + 1, name: match.name, language: match.language });
-      list.append(sourceCard(match, index + 1));
+      // An earlier answer of the conversation may rest on the same scenario.
+      const anchor = `source-${match.id}${this.place ? `-${this.place}` : ""}`;
+      this.sources.set(match.id, { anchor, number: index + 1, name: match.name, language: match.language });
+      list.append(sourceCard(match, index + 1, anchor));
     });
     find("[data-sources]", this.element).hidden = data.matches.length === 0;
     find('[data-notice="uncertain"]', this.element).hidden = !data.uncertain;
@@ -115,12 +118,12 @@ export class Exchange {
   }
 }
 
-function sourceCard(match, number) {
+function sourceCard(match, number, anchor) {
   const card = clone("source-template");
   const today = new Date().toISOString().slice(0, 10);
   const due = match.review_by && match.review_by < today ? "source.review_due" : "source.review";
   card.classList.replace("tint-1", tint(number));
-  card.id = `source-${match.id}`;
+  card.id = anchor;
   card.dataset.source = match.id;
   const mark = find(".tint-number", card);
   mark.classList.replace("tint-1", tint(number));

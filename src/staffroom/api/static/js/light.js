@@ -17,7 +17,7 @@ function meant(target) {
   const said = target.closest?.(".said");
   if (said) return said.dataset.cites.trim().split(" ");
   const cite = target.closest?.("[data-cite]");
-  if (cite) return [cite.getAttribute("href").replace("#source-", "")];
+  if (cite) return [cite.dataset.cite];
   const source = target.closest?.("[data-source]");
   return source ? [source.dataset.source] : [];
 }

@@ -15,7 +15,7 @@ export class Runs {
   #paragraph = null;
   count = 0;
 
-  /** `sources` maps the id of a scenario to its number, name and language. */
+  /** `sources` maps the id of a scenario to its number, name, language, and the id of its card. */
   constructor(place, sources) {
     this.#place = place;
     this.#sources = sources;
@@ -55,11 +55,11 @@ export class Runs {
   }
 }
 
-function marker({ id, number, name }) {
+function marker({ id, anchor, number, name }) {
   const label = t("source.number", { number, name });
   return h(
     "a",
-    { class: `tint-number ${tint(number)}`, dataset: { cite: "" }, href: `#source-${id}`, "aria-label": label },
+    { class: `tint-number ${tint(number)}`, dataset: { cite: id }, href: `#${anchor}`, "aria-label": label },
     String(number),
   );
 }
