@@ -40,7 +40,7 @@ OWNERS = {
     "mcp": {"api"},
     "mcp_types": {"api"},
     "uvloop": {"cli"},
-    "uvicorn": {"cli"},
+    "uvicorn": {"api"},
     "starlette": {"api"},
     "fastapi": {"api"},
     "numpy": {"types", "retrieval", "embedding", "database", "ai", "cache", "evaluation"},

@@ -65,7 +65,9 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("script", ["setup", "run", "test", "check", "lock", "browser"])
+@pytest.mark.parametrize(
+    "script", ["setup", "run", "test", "check", "lock", "browser", "screenshots"]
+)
 def test_scripts_are_executable_and_parse(script: str) -> None:
     path = REPOSITORY / "scripts" / script
 

@@ -8,6 +8,7 @@ reads the environment.
 import difflib
 import os
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, get_args
 from uuid import UUID
@@ -160,6 +161,16 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         raise ConfigError("; ".join(map(_explain, error.errors()))) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Only this machine can reach that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def available_cores() -> int:

@@ -10,7 +10,6 @@ import logging
 import re
 import time
 from collections.abc import Collection, Mapping, MutableMapping
-from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -283,16 +282,6 @@ class TimeGuard:
             "stored; send it again.",
             headers={"Connection": "close"},
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Only this machine can reach that address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_stream(start: Message) -> bool:

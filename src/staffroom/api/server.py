@@ -37,10 +37,9 @@ from staffroom.api.guards import (
     LoadGuard,
     SizeGuard,
     TimeGuard,
-    is_loopback,
 )
 from staffroom.app import App, open_app
-from staffroom.config import Settings, load_settings
+from staffroom.config import Settings, is_loopback, load_settings
 
 BODY_BYTES: Final = 1_000_000
 """What a request may carry, uploads of files apart."""
