@@ -1,0 +1,101 @@
+"""What the insights of a period look like, for the API's description."""
+
+from datetime import date, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+
+class QuestionsOut(BaseModel):
+    """What was asked on one day."""
+
+    date: date
+    answered: int
+    abstained: int
+
+
+class OutcomesOut(BaseModel):
+    """How the answers of the period came about."""
+
+    written: int
+    direct: int
+    quoted: int
+    abstained: int
+
+
+class GapQuestionOut(BaseModel):
+    """A question without an answer; one that continued a conversation, with what it referred to."""
+
+    interaction_id: UUID
+    question: str
+    created_at: datetime
+
+
+class GapGroupOut(BaseModel):
+    """Questions of one meaning. Up to 50 are listed, the most central first: it is the label."""
+
+    label: str
+    size: int
+    first: datetime
+    last: datetime
+    questions: list[GapQuestionOut]
+
+
+class ScenarioUseOut(BaseModel):
+    """A scenario, how many answers cited it, and the verdicts on it or on those answers."""
+
+    id: UUID
+    name: str
+    used: int
+    helpful: int
+    not_helpful: int
+    did_not_fit: int
+    worked: int
+
+
+class NamedOut(BaseModel):
+    """A scenario by its name."""
+
+    id: UUID
+    name: str
+
+
+class LatencyOut(BaseModel):
+    """Milliseconds by which half (p50) or 95 % (p95) of a day's answers were complete.
+
+    Null on days without a timed answer.
+    """
+
+    date: date
+    p50_ms: float | None
+    p95_ms: float | None
+    first_sentence_p50_ms: float | None
+
+
+class CacheOut(BaseModel):
+    """A day's timed answers, and how many of them had been given before to the same question."""
+
+    date: date
+    answers: int
+    from_cache: int
+
+
+class InsightsOut(BaseModel):
+    """What a period says of the library. Lists by day have every day, oldest first, in UTC.
+
+    `gaps` are the largest 100 groups of the newest 2,000 questions without an answer;
+    `gap_groups` counts all groups. `scenarios` come most used first; `never_used` names up to 100
+    of the `never_used_total` published ones that no answer of the period cited.
+    """
+
+    days: Annotated[int, Field(description="How many days, today included.")]
+    questions: list[QuestionsOut]
+    outcomes: OutcomesOut
+    gaps: list[GapGroupOut]
+    gap_groups: int
+    scenarios: list[ScenarioUseOut]
+    never_used: list[NamedOut]
+    never_used_total: int
+    latency: list[LatencyOut]
+    cache: list[CacheOut]
