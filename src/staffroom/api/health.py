@@ -18,13 +18,17 @@ _log = logging.getLogger(__name__)
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/healthz")
+@router.get("/healthz", summary="Liveness")
 async def healthz() -> JSONResponse:
     """Tell that the process lives and answers."""
     return JSONResponse({"status": "ok", "process": os.getpid()})
 
 
-@router.get("/readyz", responses={503: {"description": "A part does not work; it is named."}})
+@router.get(
+    "/readyz",
+    summary="Readiness",
+    responses={503: {"description": "A part does not work; it is named."}},
+)
 async def readyz(app: Staffroom) -> JSONResponse:
     """Tell whether a question could be answered now, part by part.
 

@@ -10,8 +10,8 @@ from staffroom.types import Vectors
 
 SAME_RELEVANCE: Final = 0.25
 """Questions of one group are on average as near to each other as a scenario of this relevance is
-to a question. Fitted on paraphrased golden questions: below it topics that only share words run
-together, above it one topic falls apart."""
+to a question. Chosen on the fitting part of paraphrased golden questions, purity before size: below
+it topics that only share words run together, above it one topic falls apart."""
 
 SAME_COSINE: Final = 0.45
 """What that comes to with the default model, and what is taken where no model was calibrated."""
