@@ -446,7 +446,7 @@ async def test_an_upload_may_take_longer_than_a_response_as_long_as_it_comes() -
     async def slowly() -> AsyncIterator[bytes]:
         for _ in range(6):
             await asyncio.sleep(0.1)
-            yield b"part"
+            yield b"x" * 20_000
 
     guarded = TimeGuard(reads_all, response_seconds=0.3, body_seconds=5)
     transport = httpx.ASGITransport(guarded)

@@ -20,7 +20,7 @@ OpenPage = Callable[..., Awaitable[Page]]
 
 
 async def ask(page: Page, question: str = QUESTION) -> None:
-    await page.goto("/")
+    await page.goto("/", wait_until="networkidle")
     await page.locator("#question").fill(question)
     await page.keyboard.press("Enter")
     await expect(page.locator("[data-foot]")).to_be_visible()

@@ -18,7 +18,8 @@ HTML = {"accept": "text/html"}
 SCENARIO_PAGE = re.compile(r"/library/[0-9a-f-]{36}$")
 CHATTER = (
     "Ten minutes into a lesson, disruption breaks out all over the classroom. Three tables are "
-    "chatting, two pupils have turned right round, and only half the class has started the task."
+    "chatting, two pupils have turned right round, and only half the class has started the task. "
+    "Nobody is rude or unsafe. You have said quiet please many times, and it works for a moment."
 )
 OpenPage = Callable[..., Awaitable[Page]]
 
@@ -177,7 +178,9 @@ async def test_what_is_wrong_is_told_at_its_field_and_led_to(
     await page.wait_for_url(SCENARIO_PAGE)
 
 
-async def test_a_new_draft_sees_who_would_find_it_and_what_it_repeats(page: Page) -> None:
+async def test_a_new_draft_sees_who_would_find_it_and_what_it_repeats(
+    own_library_server: Served, page: Page
+) -> None:
     await page.goto("/library/new?question=How+do+I+stop+a+class+that+keeps+chatting%3F")
     panel = page.get_by_role("complementary")
     await page.get_by_label("Situation").fill(CHATTER)

@@ -265,14 +265,14 @@ async def test_more_is_added_below(page: Page) -> None:
 
 
 async def test_a_key_goes_to_the_search_unless_it_is_switched_off(page: Page) -> None:
-    await page.goto("/library")
+    await page.goto("/library", wait_until="networkidle")
     await page.keyboard.press("/")
     await expect(page.locator("#q")).to_be_focused()
     await page.keyboard.press("/")
     await expect(page.locator("#q")).to_have_value("/")
 
     await page.get_by_label("The key / goes to the search").uncheck()
-    await page.reload()
+    await page.reload(wait_until="networkidle")
     await page.keyboard.press("/")
     await expect(page.locator("#q")).not_to_be_focused()
 
