@@ -146,6 +146,15 @@ async def test_a_session_opens_until_it_is_too_old(client: httpx.AsyncClient) ->
         assert (await client.get(SCENARIOS, headers={"Cookie": header})).status_code == 401
 
 
+@pytest.mark.parametrize("other", ['a={"b":1}', "a[1]=x", "a=b c", "novalue", "=x", 'a="un'])
+async def test_a_cookie_of_another_program_keeps_nobody_out(
+    client: httpx.AsyncClient, other: str
+) -> None:
+    cookies = {"Cookie": f"{other}; {COOKIE}={new_session(KEY)}"}
+
+    assert (await client.get(SCENARIOS, headers=cookies)).status_code == 200
+
+
 async def test_a_wrong_key_is_not_made_good_by_a_session(client: httpx.AsyncClient) -> None:
     headers = {"Authorization": "Bearer wrong", "Cookie": f"{COOKIE}={new_session(KEY)}"}
 

@@ -446,3 +446,14 @@ async def test_a_slash_too_many_leads_to_the_right_place(client: httpx.AsyncClie
     assert response.headers["location"] == f"{BASE}{SCENARIOS}?limit=1"
     followed = await client.get(f"{SCENARIOS}/?limit=1", follow_redirects=True)
     assert followed.json()["items"] == []
+
+
+async def test_a_path_writes_no_line_of_its_own_into_the_log(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "staffroom.api.guards")
+    async with api_client(app) as client:
+        await client.get("/x%0aERROR forged %1b[31mred")
+
+    (line,) = [r.getMessage() for r in caplog.records if r.name == "staffroom.api.guards"]
+    assert line.startswith("GET /x%0AERROR%20forged%20%1B%5B31mred 404 ")

@@ -82,3 +82,20 @@ def test_secrets_do_not_print(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STAFFROOM_OPENAI_API_KEY", "sk-hunter2")
 
     assert "hunter2" not in repr(load_settings())
+
+
+def test_space_around_a_key_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STAFFROOM_API_KEY", " 0123456789abcdef\n")
+    key = load_settings().api_key
+
+    assert key
+    assert key.get_secret_value() == "0123456789abcdef"
+
+
+@pytest.mark.parametrize("key", ["0123456789abcde", " " * 20, "0123456789abcde     "])
+def test_a_short_key_is_refused_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("STAFFROOM_API_KEY", key)
+
+    with pytest.raises(ConfigError, match="characters, and 16 are the least") as caught:
+        load_settings()
+    assert "0123" not in str(caught.value)

@@ -208,3 +208,35 @@ def test_a_file_can_be_called_by_another_name_than_its_path(tmp_path: Path) -> N
 
     with pytest.raises(UnreadableFile, match=r"^mine\.csv has no column"):
         open_rows(path, "mine.csv")
+
+
+PARTS = ("xl/workbook.xml", "xl/styles.xml", "xl/_rels/workbook.xml.rels", "docProps/core.xml")
+
+
+@pytest.mark.parametrize("part", [*PARTS, "[Content_Types].xml", "xl/worksheets/sheet1.xml"])
+def test_a_workbook_with_a_damaged_part_is_refused_with_the_next_step(
+    tmp_path: Path, part: str
+) -> None:
+    whole, damaged = tmp_path / "whole.xlsx", tmp_path / "damaged.xlsx"
+    write_rows(whole, [row_from(scenario_from({"text": "A pupil is late."}))] * 50)
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(damaged, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, content[: len(content) // 2] if name == part else content)
+
+    with pytest.raises(UnreadableFile, match=r"damaged\.xlsx .*Excel"):
+        list(open_rows(damaged).rows)
+
+
+def test_a_workbook_packed_to_fill_memory_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.xlsx"
+    write_rows(path, [row_from(scenario_from({"text": "A pupil is late."}))])
+    with zipfile.ZipFile(path) as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    parts["xl/worksheets/sheet1.xml"] += b"a" * 30_000_000
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, content in parts.items():
+            target.writestr(name, content)
+
+    with pytest.raises(UnreadableFile, match=r"packed into .* in xl/worksheets/sheet1\.xml"):
+        open_rows(path)

@@ -11,7 +11,7 @@ import pytest
 import staffroom.api
 from staffroom.api.page.rendering import LANGUAGE_COOKIE
 from staffroom.app import App
-from tests.api_client import api_client
+from tests.api_client import BASE, api_client
 
 API = Path(staffroom.api.__file__).parent
 CONVERSATION = "01900000-0000-7000-8000-000000000000"
@@ -325,3 +325,12 @@ def test_every_colour_can_be_read_on_what_it_stands_on(theme: str) -> None:
         for front, backs in pairs.items():
             for back in backs.split():
                 assert contrast(colours[front], colours[back]) >= least, f"{front} on {back}"
+
+
+async def test_no_link_leads_to_another_host_whatever_the_address(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get(f"{BASE}//evil.example//")).text
+
+    assert 'href="/evil.example//?lang=es"' in page
+    assert 'href="//' not in page

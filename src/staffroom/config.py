@@ -27,6 +27,9 @@ SIMILARITY_THRESHOLD = 0.05
 BATCH_SIZE = 256
 """How many rows an import embeds and stores in one transaction."""
 
+LEAST_KEY = 16
+"""Characters of an API key."""
+
 DEFAULT_TENANT = UUID("00000000-0000-7000-8000-000000000001")
 """The tenant of an installation that serves a single school."""
 
@@ -35,6 +38,16 @@ def _listed(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(item.strip() for item in value.split(",") if item.strip())
     return value
+
+
+def _checked_key(value: Any) -> Any:
+    """Without the space around it, which whoever shows the key would not show."""
+    if not isinstance(value, str):
+        return value
+    key = value.strip()
+    if len(key) < LEAST_KEY:
+        raise ValueError(f"has {len(key)} characters, and {LEAST_KEY} are the least")
+    return key
 
 
 def _checked_address(address: str) -> str:
@@ -101,9 +114,8 @@ class Settings(BaseSettings):
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that `staffroom serve` answers with."
     )
-    api_key: SecretStr | None = Field(
+    api_key: Annotated[SecretStr | None, BeforeValidator(_checked_key)] = Field(
         default=None,
-        min_length=16,
         description="Key that every request has to show; needed to serve other machines.",
     )
     allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(

@@ -7,11 +7,11 @@ proves, for half a day, that its owner knew the key, and does not contain it.
 import hashlib
 import hmac
 import time
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import quote
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -48,7 +48,7 @@ class KeyGuard:
             # Headers are read as Latin-1; a key of other letters was sent as UTF-8.
             sent = given.strip().encode("latin-1").decode("utf-8", "surrogateescape")
             return knows_key(self._key, sent)
-        return is_session(self._key, _cookie(headers.get("cookie", "")))
+        return is_session(self._key, cookie_parser(headers.get("cookie", "")).get(COOKIE, ""))
 
     def _refusal(self, scope: Scope) -> Response:
         if scope["path"].startswith(_MACHINES):
@@ -90,11 +90,3 @@ def is_session(key: str, value: str) -> bool:
 def _signed(key: str, expires: int) -> str:
     message = f"staffroom session {expires}".encode()
     return f"{expires}.{hmac.new(key.encode(), message, hashlib.sha256).hexdigest()}"
-
-
-def _cookie(header: str) -> str:
-    try:
-        cookie = SimpleCookie(header)
-    except CookieError:
-        return ""
-    return cookie[COOKIE].value if COOKIE in cookie else ""

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Collection, Mapping, MutableMapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -51,6 +51,7 @@ SECURITY_HEADERS: Final = {
 }
 
 _LIMITED: Final = ("/api/", "/v1/", "/mcp")
+LOGGED_PATH: Final = 200
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
 _log = logging.getLogger(__name__)
 
@@ -96,9 +97,9 @@ class Envelope:
             await self._app(inner, receive, enveloped)
         finally:
             took = 1000 * (time.perf_counter() - started)
-            _log.info(
-                "%s %s %s %.1f ms %s", scope["method"], scope["path"], status, took, request_id
-            )
+            # Quoted, so that no path can write a line of its own.
+            path = quote(scope["path"][:LOGGED_PATH])
+            _log.info("%s %s %s %.1f ms %s", scope["method"], path, status, took, request_id)
 
 
 class HostGuard:

@@ -74,7 +74,8 @@ def local_address(wanted: str) -> str:
 
     Browsers take `//host`, `/\\host` and `/⇥/host` for addresses of other servers.
     """
-    is_local = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
+    place = wanted.partition("?")[0]
+    is_local = place.startswith("/") and "//" not in place and "\\" not in wanted
     if not is_local or not wanted.isprintable() or len(wanted) > MAX_ADDRESS:
         return "/"
     return wanted

@@ -8,6 +8,7 @@ import csv
 import json
 import re
 import zipfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import IO, Any, Final, Literal
+from xml.etree.ElementTree import ParseError
 
 import openpyxl
 from openpyxl.cell import Cell, WriteOnlyCell
@@ -36,6 +38,11 @@ MAX_LINE: Final = 10_000_000
 MAX_PART: Final = 100_000_000
 MAX_SHEET: Final = 1_000_000_000
 """Of an Excel file, unpacked: its texts are read whole, its sheets row by row."""
+
+MAX_PACKED: Final = 200
+SMALL_PART: Final = 20_000_000
+"""How many times smaller a part of an Excel file may be packed, if it is not small anyway. What
+people write is packed to a tenth; a part of one letter to a thousandth, to fill memory."""
 
 EXCEL_CELL: Final = 32_767
 """Characters that a cell of Excel holds."""
@@ -206,20 +213,43 @@ class _Lines:
 
 
 def _open_excel(path: Path, shown: str) -> RowFile:
-    try:
+    with _as_excel(shown):
         _check_archive(path, shown)
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise UnreadableFile(f"{shown} is not an Excel file (.xlsx): {error}.") from error
-    sheet = book.worksheets[0]
-    rows = sheet.iter_rows(values_only=True)
     try:
-        header = _header(shown, [str(cell or "") for cell in next(rows, ())])
+        with _as_excel(shown):
+            sheet = book.worksheets[0]
+            rows = sheet.iter_rows(values_only=True)
+            header = _header(shown, [str(cell or "") for cell in next(rows, ())])
+            total = sheet.max_row or 0
     except UnreadableFile:
         book.close()
         raise
-    rest = _excel_rows(book, rows, header)
-    return RowFile(Path(shown).name, rest, sheet.max_row or 0, "rows", header)
+    rest = _excel_rows(book, rows, header, shown)
+    return RowFile(Path(shown).name, rest, total, "rows", header)
+
+
+@contextmanager
+def _as_excel(shown: str) -> Iterator[None]:
+    """What the reader of workbooks raises for a damaged one, as our own error."""
+    try:
+        yield
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        InvalidFileException,
+        ParseError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        NotImplementedError,
+    ) as error:
+        raise UnreadableFile(
+            f"{shown} is not an Excel file (.xlsx) that can be read: {error}. Open it in Excel and "
+            "save it again, or save it as CSV UTF-8."
+        ) from error
 
 
 def _check_archive(path: Path, shown: str) -> None:
@@ -232,12 +262,18 @@ def _check_archive(path: Path, shown: str) -> None:
                     f"{shown} holds {part.file_size:,} bytes in {part.filename}, more than is "
                     "read of a workbook. Save it as CSV UTF-8."
                 )
+            packed = part.file_size > MAX_PACKED * max(1, part.compress_size)
+            if packed and part.file_size > SMALL_PART:
+                raise UnreadableFile(
+                    f"{shown} holds {part.file_size:,} bytes packed into {part.compress_size:,} in "
+                    f"{part.filename}, as no workbook of texts is. Save it as CSV UTF-8."
+                )
 
 
 def _excel_rows(
-    book: openpyxl.Workbook, rows: Iterator[tuple[Any, ...]], header: Sequence[str]
+    book: openpyxl.Workbook, rows: Iterator[tuple[Any, ...]], header: Sequence[str], shown: str
 ) -> Generator[FileRow, None, None]:
-    with closing(book):
+    with closing(book), _as_excel(shown):
         for number, row in enumerate(rows, start=2):
             cells = [str(cell) if isinstance(cell, int | float) else cell for cell in row]
             if any(cell not in {None, ""} for cell in cells):

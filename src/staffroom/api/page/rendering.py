@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -113,7 +114,8 @@ def language_of(request: Request) -> str:
 
 def _switch(request: Request, language: str) -> list[dict[str, str]]:
     """The other languages, each with the address of this page in it."""
-    place = request.url.path if request.method == "GET" else "/"
+    # One slash: a browser takes two for another host.
+    place = quote("/" + request.url.path.lstrip("/\\")) if request.method == "GET" else "/"
     return [
         {
             "code": code,
