@@ -177,12 +177,9 @@ class FeedbackIn(Request):
     scenario_id: UUID | None = None
 
 
-class ScenarioOut(BaseModel):
-    """A scenario as the library holds it."""
+class ContentOut(BaseModel):
+    """What an editor wrote."""
 
-    id: UUID
-    source_id: str
-    revision: int
     name: str
     description: str
     expected_response: str
@@ -197,6 +194,14 @@ class ScenarioOut(BaseModel):
     contributor: str
     status: Status
     review_by: Annotated[str, Field(description="A date, or empty.")]
+
+
+class ScenarioOut(ContentOut):
+    """A scenario as the library holds it."""
+
+    id: UUID
+    source_id: str
+    revision: int
     created_at: datetime
     updated_at: datetime
 
@@ -251,7 +256,7 @@ class ScenarioPage(BaseModel):
     next_cursor: str | None
 
 
-class RevisionOut(BaseModel):
+class RevisionOut(ContentOut):
     """A scenario as it was after one change. `changed` names the fields that differ from before."""
 
     revision: int
@@ -259,20 +264,6 @@ class RevisionOut(BaseModel):
     reason: str
     created_at: datetime
     changed: list[str]
-    name: str
-    description: str
-    expected_response: str
-    example_questions: list[str]
-    category: str
-    grade_bands: list[str]
-    subjects: list[str]
-    setting: str
-    tags: list[str]
-    language: str
-    evidence_note: str
-    contributor: str
-    status: Status
-    review_by: str
 
 
 class RevisionsOut(BaseModel):

@@ -244,7 +244,7 @@ def _as_excel(shown: str) -> Iterator[None]:
         TypeError,
         AttributeError,
         EOFError,
-        NotImplementedError,
+        RuntimeError,
     ) as error:
         raise UnreadableFile(
             f"{shown} is not an Excel file (.xlsx) that can be read: {error}. Open it in Excel and "
