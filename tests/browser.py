@@ -41,6 +41,14 @@ ARGUMENTS = (
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
 """The rules of WCAG 2.2 AA, and what is good practice besides."""
 
+SETTLED = """async () => {
+  const moving = () => document.getAnimations().filter(
+    (each) => each.playState === "running" && each.effect.getComputedTiming().endTime < Infinity
+  );
+  while (moving().length) await Promise.allSettled(moving().map((each) => each.finished));
+}"""
+"""Ends when no animation or transition runs but those that run for ever."""
+
 WIDE = {"width": 1440, "height": 900}
 
 _FAILED_LOAD = re.compile(r"Failed to load resource: the server responded with a status of \d+")
@@ -171,7 +179,11 @@ async def reading(
 
 
 async def axe(page: Page, context: str | None = None) -> None:
-    """An automatic examiner finds no barrier on the page, or in the part that a selector names."""
+    """An automatic examiner finds no barrier on the page, or in the part that a selector names.
+
+    It looks when what fades or slides in has come to rest: halfway, every text is pale.
+    """
+    await page.evaluate(SETTLED)
     options = {"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]}
     results = await Axe().run(page, context, options)
     found = [_told(violation) for violation in results.response["violations"]]
