@@ -41,13 +41,9 @@ ARGUMENTS = (
 AXE_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice")
 """The rules of WCAG 2.2 AA, and what is good practice besides."""
 
-SETTLED = """async () => {
-  const moving = () => document.getAnimations().filter(
-    (each) => each.playState === "running" && each.effect.getComputedTiming().endTime < Infinity
-  );
-  while (moving().length) await Promise.allSettled(moving().map((each) => each.finished));
-}"""
-"""Ends when no animation or transition runs but those that run for ever."""
+SETTLED = """() => document.getAnimations().every((each) =>
+  each.playState !== "running" || each.effect.getComputedTiming().endTime === Infinity)"""
+"""No animation or transition runs but those that run for ever."""
 
 WIDE = {"width": 1440, "height": 900}
 
@@ -183,7 +179,7 @@ async def axe(page: Page, context: str | None = None) -> None:
 
     It looks when what fades or slides in has come to rest: halfway, every text is pale.
     """
-    await page.evaluate(SETTLED)
+    await page.wait_for_function(SETTLED, polling=50)
     options = {"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]}
     results = await Axe().run(page, context, options)
     found = [_told(violation) for violation in results.response["violations"]]
