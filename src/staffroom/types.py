@@ -133,6 +133,10 @@ class Match:
     relevance: float
 
 
+Mode = Literal["hybrid", "meaning", "words"]
+"""How scenarios are found: by what a question means, by its words, or by both."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
     """Which scenarios a search or a list may return. An empty field does not restrict."""
