@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -20,17 +20,19 @@ from staffroom.evaluation.calibrate import CalibrationReport, calibrate
 from staffroom.retrieval.calibration import (
     VERSION,
     Calibration,
+    Reading,
     Uncalibrated,
     read_calibration,
     shipped_calibration,
 )
 from staffroom.retrieval.scope import BUCKETS, KINDS, Scope
-from staffroom.types import OutOfScope, Progress, Vector
+from staffroom.types import Mode, OutOfScope, Progress, Vector
 from tests.conftest import _create_database
 from tests.embedding_checkpoints import make_checkpoint
 from tests.fakes import WordEmbedder
 
-PLAIN = Calibration(8.0, 16.0, -5.0)
+READING = Reading(8.0, 16.0, -5.0)
+PLAIN = Calibration(dict.fromkeys(get_args(Mode), READING), {"": 1.0})
 VECTOR: Vector = np.full(4, 0.5, np.float32)
 
 ROWS: list[dict[str, Any]] = [
@@ -61,7 +63,7 @@ def scope(*, least: float, dimensions: int = 4) -> Scope:
 def test_relevances_are_within_bounds_and_in_order(
     cosines: list[float], cosine: float, behind: float, bias: float
 ) -> None:
-    found = Calibration(cosine, behind, bias).relevances(cosines)
+    found = Reading(cosine, behind, bias).relevances(cosines)
 
     assert len(found) == len(cosines)
     assert all(0 <= relevance <= 1 for relevance in found)
@@ -113,7 +115,8 @@ def test_a_calibration_is_the_same_after_a_way_through_json(given: Calibration) 
 
     assert again is not None
     assert again.document() == document
-    assert (again.cosine, again.behind, again.bias) == (8.0, 16.0, -5.0)
+    assert again.readings["hybrid"] == READING
+    assert again.words == {"": 1.0}
     assert (again.scope is None) == (given.scope is None)
     assert again.digest == given.digest
 
@@ -143,15 +146,15 @@ def test_the_shipped_calibration_is_that_of_the_default_model_and_of_no_other(
 
 
 @pytest.fixture(scope="session")
-def fitted(models: Path) -> tuple[Calibration, CalibrationReport]:
+def fitted(server: str, template: str, models: Path) -> tuple[Calibration, CalibrationReport]:
     """The default model, fitted anew."""
 
     async def fit() -> tuple[Calibration, CalibrationReport]:
-        embedder = EmbeddingGenerator(Settings(models=models))
+        app = App(_settings(_create_database(server, "test_calibrating", template), models))
         try:
-            return await calibrate(embedder)
+            return await calibrate(app.embedder, app.vector_ops)
         finally:
-            await embedder.close()
+            await app.close()
 
     return asyncio.run(fit())
 
@@ -164,9 +167,9 @@ def test_fitting_the_default_model_again_gives_what_is_shipped(
     assert shipped.scope is not None
     assert again.scope is not None
 
-    assert again.cosine == pytest.approx(shipped.cosine, rel=0.02)
-    assert again.behind == pytest.approx(shipped.behind, rel=0.02)
-    assert again.bias == pytest.approx(shipped.bias, rel=0.02)
+    assert again.words == pytest.approx(shipped.words, abs=0.1)
+    for mode, reading in shipped.readings.items():
+        assert asdict(again.readings[mode]) == pytest.approx(asdict(reading), rel=0.02)
     assert again.scope.least == pytest.approx(shipped.scope.least, abs=0.02)
     assert again.scope.admission == pytest.approx(shipped.scope.admission, rel=0.05)
     for name in ("inside", "kinds", "biases"):
@@ -190,14 +193,17 @@ def test_the_default_model_is_calibrated_well_enough(
     assert report["recall"] >= 0.75
 
 
-async def test_a_model_whose_scores_mean_nothing_gets_relevances_that_stay_in_order() -> None:
-    calibration, report = await calibrate(Backwards())
+async def test_a_model_whose_scores_mean_nothing_gets_relevances_that_stay_in_order(
+    database: Database,
+) -> None:
+    embedder = Backwards()
+    calibration, report = await calibrate(embedder, VectorOperations(database, embedder))
 
-    assert calibration.cosine >= 0
-    assert calibration.behind >= 0
-    assert calibration.relevances([0.9, 0.5, -0.5]) == sorted(
-        calibration.relevances([0.9, 0.5, -0.5]), reverse=True
-    )
+    for mode, reading in calibration.readings.items():
+        assert reading.slope >= 0
+        assert reading.behind >= 0
+        relevances = calibration.relevances([0.9, 0.5, -0.5], mode)
+        assert relevances == sorted(relevances, reverse=True)
     assert report["reliability"] <= 0.05
 
 
@@ -217,7 +223,7 @@ async def test_a_model_that_nobody_fitted_is_searched_by_its_cosines(
         [QUESTION, *(f"{row['name']}\n{row['description']}" for row in ROWS)], "query"
     )
 
-    found = await vector_ops.search(QUESTION, threshold=0.0)
+    found = await vector_ops.search(QUESTION, threshold=0.0, mode="meaning")
 
     assert not await vector_ops.is_calibrated()
     assert [match.relevance for match in found.matches] == pytest.approx(
@@ -230,13 +236,14 @@ async def test_a_stored_fit_is_used_by_this_and_by_every_later_object(
     database: Database, vector_ops: VectorOperations, embedder: WordEmbedder
 ) -> None:
     await vector_ops.batch_process(ROWS)
-    cosines = [m.relevance for m in (await vector_ops.search(QUESTION, threshold=0.0)).matches]
+    before = await vector_ops.search(QUESTION, threshold=0.0, mode="meaning")
+    cosines = [match.relevance for match in before.matches]
 
     await vector_ops.calibrate(PLAIN)
 
     second = VectorOperations(database, embedder)
     for operations in (vector_ops, second):
-        found = await operations.search(QUESTION, threshold=0.0)
+        found = await operations.search(QUESTION, threshold=0.0, mode="meaning")
         assert await operations.is_calibrated()
         assert [match.relevance for match in found.matches] == pytest.approx(
             PLAIN.relevances(cosines)
@@ -269,7 +276,7 @@ async def test_what_a_scope_refuses_is_set_aside_and_named_as_perhaps_related(
 ) -> None:
     await vector_ops.batch_process(ROWS)
     await vector_ops.calibrate(
-        replace(PLAIN, scope=scope(least=1.0, dimensions=embedder.dimensions))
+        replace(PLAIN, words={}, scope=scope(least=1.0, dimensions=embedder.dimensions))
     )
 
     found = await vector_ops.retrieve(QUESTION)

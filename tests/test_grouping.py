@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from staffroom.config import load_settings
 from staffroom.embedding.generator import EmbeddingGenerator
 from staffroom.evaluation.golden import unanswerable_questions
-from staffroom.retrieval.calibration import Calibration, shipped_calibration
+from staffroom.retrieval.calibration import Calibration, Reading, shipped_calibration
 from staffroom.retrieval.grouping import SAME_COSINE, SAME_RELEVANCE, group_by_meaning, same_cosine
-from staffroom.types import Vectors
+from staffroom.types import Mode, Vectors
 
 PARAPHRASES = Path(__file__).parent / "gap_questions.jsonl"
 """The golden questions that must not be answered, each under its id as topic, and paraphrases of
@@ -103,12 +104,14 @@ def test_the_measure_is_that_of_the_model() -> None:
     assert fitted
     assert same_cosine(fitted) == pytest.approx(SAME_COSINE, abs=0.01)
     assert fitted.relevances([same_cosine(fitted)]) == pytest.approx([SAME_RELEVANCE])
-    assert same_cosine(Calibration(cosine=20.0, behind=0.0, bias=-16.0)) == pytest.approx(
-        0.745, 1e-3
-    )
+    assert same_cosine(by_meaning(slope=20.0, bias=-16.0)) == pytest.approx(0.745, 1e-3)
 
 
-@pytest.mark.parametrize("calibration", [None, Calibration(cosine=0.0, behind=0.0, bias=1.0)])
+def by_meaning(slope: float, bias: float) -> Calibration:
+    return Calibration(dict.fromkeys(get_args(Mode), Reading(slope, 0.0, bias)), {})
+
+
+@pytest.mark.parametrize("calibration", [None, by_meaning(slope=0.0, bias=1.0)])
 def test_without_a_measure_that_of_the_default_model_is_taken(
     calibration: Calibration | None,
 ) -> None:

@@ -146,7 +146,7 @@ async def test_questions_that_were_asked_are_told_once_and_stay_in_their_school(
 
     asked = [q["question"] for q in found["questions"] if q["source"] == "asked"]
     assert sorted(asked) == ["Any phones?", "phones in class again?"]
-    assert len((await preview(client, {**AGAIN, "name": "x"}))["questions"]) == 3
+    assert len((await preview(client, {**AGAIN, "name": "Phones again"}))["questions"]) == 3
 
 
 async def test_nothing_of_a_preview_is_stored(client: httpx.AsyncClient, app: App) -> None:

@@ -6,14 +6,12 @@ from uuid import UUID
 
 import numpy as np
 import pytest
-from pgvector import HalfVector
 
 from staffroom.config import DEFAULT_TENANT, Settings
 from staffroom.database.connection import Database
 from staffroom.database.generations import Generation, open_generation
-from staffroom.database.rows import filter_parameters
-from staffroom.database.search import Searcher
-from staffroom.database.statements import statement, statement_texts
+from staffroom.database.search import Searcher, Wanted, search_parameters
+from staffroom.database.statements import FRAGMENTS, statement, statement_texts
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.monitoring.metrics import UNDER_RETURNED
 from staffroom.types import Filters, Vector, Vectors
@@ -51,7 +49,8 @@ def nearest(vectors: Vectors, query: Vector, limit: int) -> list[str]:
 
 async def found(searcher: Searcher, query: Vector, limit: int, **more: Any) -> list[str]:
     tenant = more.pop("tenant", DEFAULT_TENANT)
-    matches = await searcher.nearest(tenant, query, limit, more.pop("filters", Filters()))
+    wanted = Wanted("", query, limit, more.pop("filters", Filters()), "meaning")
+    matches = await searcher.find(tenant, wanted)
     assert [m.relevance for m in matches] == sorted((m.relevance for m in matches), reverse=True)
     return [match.scenario.content.source_id for match in matches]
 
@@ -125,16 +124,14 @@ async def test_a_walk_that_comes_back_short_is_done_again_exactly_and_counted(
 
 
 @pytest.mark.parametrize(
-    ("name", "uses_index"), [("search_nearest", True), ("search_exact", False)]
+    ("name", "uses_index"),
+    [("candidates_nearest", True), ("candidates_exact", False), ("candidates_compared", False)],
 )
 async def test_only_the_walk_is_planned_through_the_vector_index(
     database: Database, generation: Generation, vectors: Vectors, name: str, uses_index: bool
 ) -> None:
-    parameters = {
-        **filter_parameters(DEFAULT_TENANT, Filters()),
-        "embedding": HalfVector(vectors[0]),
-        "limit": 10,
-    }
+    wanted = Wanted("situation", vectors[0], 10, Filters())
+    parameters = search_parameters(DEFAULT_TENANT, wanted)
     async with database.owner_transaction() as connection:
         await connection.execute("RESET ROLE")
         await connection.execute(f"ANALYZE staffroom.{generation.vectors_table}")
@@ -160,9 +157,8 @@ async def test_a_question_for_a_big_tenant_does_not_spoil_the_plan_of_a_small_on
 
 
 async def test_every_statement_fits_the_schema(database: Database, generation: Generation) -> None:
-    fragments = {"scenario", "newest_revision", "scope"}
     async with database.transaction(DEFAULT_TENANT) as connection:
-        for name in statement_texts().keys() - fragments:
+        for name in statement_texts().keys() - set(FRAGMENTS):
             await connection.execute("RESET ROLE")
             text = statement(name, generation.vectors_table).as_string(connection).rstrip(";")
             numbered: dict[str, str] = {}

@@ -19,6 +19,7 @@ from staffroom.database.connection import Database
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.embedding.generator import EmbeddingGenerator
 from staffroom.evaluation.calibrate import calibrate
+from staffroom.evaluation.evaluate import scratch_library
 from staffroom.flows import AskOptions, stream_teacher_query
 from staffroom.types import Answer, ProgressListener, SearchResult, Sentence
 
@@ -63,7 +64,8 @@ class App:
         await self.vector_ops.embed_missing(progress)
         async with self._calibrating:
             if not await self.vector_ops.is_calibrated():
-                calibration, _ = await calibrate(self.embedder, progress)
+                async with scratch_library(self.database, self.vector_ops) as library:
+                    calibration, _ = await calibrate(self.embedder, library, progress)
                 await self.vector_ops.calibrate(calibration)
 
     def ask(

@@ -122,6 +122,11 @@ def embedded_text(content: ScenarioContent) -> str:
     return "\n".join((content.name, content.description, *content.example_questions))
 
 
+def indexed_words(content: ScenarioContent) -> str:
+    """The text whose words lead to the scenario: as what is embedded, the name counting twice."""
+    return f"{content.name}\n{embedded_text(content)}"
+
+
 def unknown_fields(names: Iterable[str]) -> list[str]:
     """Those names that are no field of a scenario and will be ignored."""
     return [name for name in names if _normal(name) not in _KNOWN and _normal(name) != "metadata"]

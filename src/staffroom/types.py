@@ -149,6 +149,11 @@ class Filters:
     tags: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
 
+    @property
+    def narrows(self) -> bool:
+        """It leaves out scenarios for what they are, not only for their status."""
+        return self != Filters(statuses=self.statuses)
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:

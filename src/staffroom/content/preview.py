@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from staffroom.database.drafts import Neighbour, Place
+from staffroom.database.drafts import AskedQuestion, Draft, Neighbour, Place
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import InvalidScenario
 from staffroom.scenario import ALIASES, embedded_text, scenario_from
 from staffroom.text import clean_question
-from staffroom.types import Embedder, ScenarioContent, Vector
+from staffroom.types import Embedder, ScenarioContent
 
 NEAR_DUPLICATE: Final = 0.75
 """Cosine from which two scenarios are shown as probably about one situation, for a person to judge.
@@ -60,17 +60,17 @@ async def preview_draft(
     if not text:
         return Preview(errors, [], [])
     drafts = vector_ops.drafts
-    draft: Vector = (await embedder.embed([text], "passage"))[0]
-    near = await drafts.neighbours(draft, but=scenario_id, limit=MAX_DUPLICATES)
+    draft = Draft(content, (await embedder.embed([text], "passage"))[0])
+    near = await drafts.neighbours(draft.embedding, but=scenario_id, limit=MAX_DUPLICATES)
     duplicates = [other for other in near if other.similarity >= NEAR_DUPLICATE]
     questions: list[PlacedQuestion] = []
     examples = content.example_questions[:MAX_EXAMPLES]
     vectors = await embedder.embed(list(map(clean_question, examples)), "query")
     for question, vector in zip(examples, vectors, strict=True):
-        place = await drafts.place(vector, draft, but=scenario_id)
+        place = await drafts.place(AskedQuestion(question, vector), draft, but=scenario_id)
         questions.append(PlacedQuestion(question, "example", place))
-    for asked in await drafts.asked(draft, MAX_ASKED):
-        place = await drafts.place(asked.embedding, draft, but=scenario_id)
+    for asked in await drafts.asked(draft.embedding, MAX_ASKED):
+        place = await drafts.place(asked, draft, but=scenario_id)
         if place.relevance >= vector_ops.threshold:
             questions.append(PlacedQuestion(asked.question, "asked", place))
     return Preview(errors, duplicates, questions)

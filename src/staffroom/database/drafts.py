@@ -8,14 +8,20 @@ from uuid import UUID
 import numpy as np
 from pgvector import HalfVector
 
-from staffroom.database.connection import Database
+from staffroom.database.connection import Connection, Database
 from staffroom.database.library import Library
+from staffroom.database.rows import scenario_from_row
+from staffroom.database.search import Wanted, ranked, read_candidates, search_parameters
 from staffroom.database.statements import statement
 from staffroom.retrieval.calibration import Uncalibrated
-from staffroom.types import STATUSES, Status, Vector
+from staffroom.scenario import indexed_words
+from staffroom.types import STATUSES, Filters, Scenario, ScenarioContent, Status, Vector
 
 PLACES: Final = 20
 """Matches that a teacher may see: a draft behind them has no place."""
+
+DRAFT: Final = UUID(int=0)
+"""The id of a draft among scenarios: the first, where equal ones are put in order."""
 
 NEWEST_QUESTIONS: Final = 20_000
 """Questions that are compared with a draft: what teachers ask now, in bounded time."""
@@ -33,9 +39,17 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class AskedQuestion:
-    """A question that a teacher asked, with its embedding."""
+    """A question with its embedding."""
 
     question: str
+    embedding: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A scenario that is not stored, with the embedding of its text."""
+
+    content: ScenarioContent
     embedding: Vector
 
 
@@ -48,7 +62,7 @@ class Place:
 
     relevance: float
     rank: int | None
-    best: Neighbour | None
+    best: Scenario | None
     best_relevance: float
 
 
@@ -101,19 +115,40 @@ class Drafts:
             for row in rows
         ]
 
-    async def place(self, question: Vector, draft: Vector, *, but: UUID | None) -> Place:
+    async def place(self, question: AskedQuestion, draft: Draft, *, but: UUID | None) -> Place:
         """Where the draft would stand among the published matches of a question."""
-        others = await self.neighbours(question, but=but, limit=PLACES, statuses=("published",))
-        own = float(question @ draft)
-        ahead = sum(other.similarity > own for other in others)
-        cosines = [other.similarity for other in others]
-        cosines.insert(ahead, own)
-        calibration = (await self._library.generation()).calibration or Uncalibrated()
-        relevances = calibration.relevances(cosines)
-        best = others[0] if others else None
+        generation = await self._library.generation()
+        wanted = Wanted(question.question, question.embedding, PLACES, Filters())
+        parameters = {
+            **search_parameters(self._tenant_id, wanted),
+            "draft_id": DRAFT,
+            "similarity": float(question.embedding @ draft.embedding),
+            "language": draft.content.metadata.language,
+            "body": indexed_words(draft.content),
+        }
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("place_draft", generation.vectors_table), parameters
+            )
+            rows = [row for row in await cursor.fetchall() if row["scenario_id"] != but]
+            found = read_candidates(rows)
+            calibration = generation.calibration or Uncalibrated()
+            order, relevances = ranked(calibration, found, "hybrid")
+            own = [found.ids[place] for place in order].index(DRAFT)
+            first = 1 if own == 0 else 0
+            other = found.ids[order[first]] if len(order) > 1 else None
+            best = await self._scenario(connection, other)
         return Place(
-            relevance=relevances.pop(ahead),
-            rank=ahead + 1 if ahead < PLACES else None,
+            relevance=relevances[own],
+            rank=own + 1 if own < PLACES else None,
             best=best,
-            best_relevance=relevances[0] if best else 0.0,
+            best_relevance=relevances[first] if best else 0.0,
         )
+
+    async def _scenario(
+        self, connection: Connection, scenario_id: UUID | None
+    ) -> Scenario | None:
+        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
+        cursor = await connection.execute(statement("get_scenario"), key)
+        row = await cursor.fetchone()
+        return scenario_from_row(row) if row else None

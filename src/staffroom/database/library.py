@@ -128,16 +128,16 @@ class Library:
         ]
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
-        """Every scenario has a vector of the model in use. Returns how many were made now.
+        """Every scenario has a vector of the model in use, and its words. Returns how many had not.
 
-        Needed after a change of model; a stop in the middle loses nothing.
+        Needed after a change of model or of version; a stop in the middle loses nothing.
         """
         generation = await self.generation()
         done = 0
         while True:
             async with self._database.read(self._tenant_id) as connection:
                 cursor = await connection.execute(
-                    statement("scenarios_without_vector", generation.vectors_table),
+                    statement("scenarios_to_index", generation.vectors_table),
                     {"tenant_id": self._tenant_id, "limit": FILL_BATCH},
                 )
                 contents = [content_from_row(row) for row in await cursor.fetchall()]
@@ -146,7 +146,7 @@ class Library:
             await self.store(contents)
             done += len(contents)
             if progress:
-                progress(Progress("Embedding the library for a new model", done, None, "rows"))
+                progress(Progress("Indexing the library anew", done, None, "rows"))
 
     async def _store_changed(
         self,
@@ -159,7 +159,7 @@ class Library:
         due = [
             content
             for content, key in zip(contents, keys, strict=True)
-            if not (key in known and known[key].has_vector and known[key].holds(content))
+            if not (key in known and known[key].is_indexed and known[key].holds(content))
         ]
         vectors = await self._embedder.embed([embedded_text(content) for content in due], "passage")
         items = list(map(Item, due, vectors))

@@ -1,4 +1,4 @@
-"""The closest scenarios, and all of them: exact where that is fast, by index where it is not.
+"""The scenarios that fit best, by meaning and by words: exact where that is fast, by index else.
 
 A walk through an approximate index can miss neighbours and can return fewer rows
 than there are. So a scope that is small is compared whole, and a walk that comes
@@ -6,19 +6,24 @@ back short is done again exactly, and counted.
 """
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+import numpy as np
 from pgvector import HalfVector
 from psycopg.rows import DictRow
 
+from staffroom.database.canary import RecallCanary
 from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation
 from staffroom.database.rows import filter_parameters, scenario_from_row
 from staffroom.database.statements import statement
 from staffroom.monitoring.metrics import UNDER_RETURNED
-from staffroom.retrieval.calibration import Uncalibrated
-from staffroom.types import Filters, Match, OutOfScope, Vector
+from staffroom.retrieval.calibration import Calibration, Uncalibrated
+from staffroom.retrieval.fusion import diverse
+from staffroom.types import Array, Filters, Match, Mode, OutOfScope, Vector
 
 EXACT_LIMIT: Final = 10_000
 """Scenarios in scope up to which every vector is compared."""
@@ -28,20 +33,57 @@ SIZE_SECONDS: Final = 5.0
 
 MAX_REMEMBERED: Final = 1_000
 
+DEPTH: Final = 50
+"""Scenarios that each way contributes at least."""
 
-def search_parameters(
-    tenant_id: UUID, embedding: Vector, limit: int, filters: Filters | None = None
-) -> dict[str, Any]:
+SPARE: Final = 5
+"""Matches beyond the limit that may take the place of near-identical ones."""
+
+MOST_ASKED: Final = 64
+"""Words of a question that are looked for, the rarest first."""
+
+MOST_POSTINGS: Final = 8_000
+"""Entries of the word index that a question reads, shared by its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is looked for. By words alone needs no embedding, by meaning alone no question."""
+
+    question: str
+    embedding: Vector | None
+    limit: int
+    filters: Filters
+    mode: Mode = "hybrid"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Scenarios that come into question, in no order, with the cosine and the share of the
+    question's words of each; a part that was not asked for is 0."""
+
+    ids: list[UUID]
+    similarities: Array
+    shares: Array
+    languages: list[str]
+
+
+def search_parameters(tenant_id: UUID, wanted: Wanted) -> dict[str, Any]:
     """What the statements that search take."""
+    embedding = wanted.embedding if wanted.mode != "words" else None
     return {
-        **filter_parameters(tenant_id, filters or Filters()),
-        "embedding": HalfVector(embedding),
-        "limit": limit,
+        **filter_parameters(tenant_id, wanted.filters),
+        "question": wanted.question if wanted.mode != "meaning" else "",
+        "embedding": None if embedding is None else HalfVector(embedding),
+        "by_meaning": embedding is not None,
+        "depth": max(DEPTH, wanted.limit + SPARE),
+        "most_asked": MOST_ASKED,
+        "most_postings": MOST_POSTINGS,
     }
 
 
 class Searcher:
-    """Finds the nearest scenarios of one generation."""
+    """Finds the best matches within one generation."""
 
     def __init__(
         self, database: Database, generation: Generation, exact_limit: int = EXACT_LIMIT
@@ -49,39 +91,67 @@ class Searcher:
         self._exact_limit = exact_limit
         self._database = database
         self._generation = generation
+        self._calibration = generation.calibration or Uncalibrated()
+        self._canary = RecallCanary(database, generation)
         self._small: dict[tuple[UUID, Filters], tuple[float, bool]] = {}
 
-    async def nearest(
-        self, tenant_id: UUID, embedding: Vector, limit: int, filters: Filters
-    ) -> list[Match]:
-        """The `limit` scenarios nearest to the embedding, or all that there are, nearest first."""
-        rows = await self._nearest_rows(tenant_id, embedding, limit, filters)
-        calibration = self._generation.calibration or Uncalibrated()
-        relevances = calibration.relevances([float(row["similarity"]) for row in rows])
+    async def find(self, tenant_id: UUID, wanted: Wanted) -> list[Match]:
+        """The `limit` scenarios that fit best, or all that there are, best first.
+
+        By words alone, only those that have one of the question's words.
+        """
+        async with self._database.read(tenant_id) as connection:
+            candidates = await self._candidates(connection, tenant_id, wanted)
+            order, relevances = ranked(self._calibration, candidates, wanted.mode)
+            chosen = [candidates.ids[place] for place in order[: wanted.limit + SPARE]]
+            rows = await self._matched(connection, tenant_id, chosen)
+        # A scenario that was deleted since its scores were read is among the chosen, not the rows.
+        found = [
+            (rows[scenario_id], relevance)
+            for scenario_id, relevance in zip(chosen, relevances, strict=False)
+            if scenario_id in rows
+        ]
         return [
             Match(scenario_from_row(row), relevance)
-            for row, relevance in zip(rows, relevances, strict=True)
+            for row, relevance in _told_once(found, wanted.limit)
         ]
+
+    async def candidates(self, tenant_id: UUID, wanted: Wanted) -> Candidates:
+        """What comes into question, with the scores that are fitted on."""
+        async with self._database.read(tenant_id) as connection:
+            return await self._candidates(connection, tenant_id, wanted)
 
     def reason_against(
         self, question: str, embedding: Vector, best_relevance: float | None
     ) -> OutOfScope | None:
         """Why the library should not answer the question, if there is a reason."""
-        calibration = self._generation.calibration or Uncalibrated()
-        return calibration.reason_against(question, embedding, best_relevance)
+        return self._calibration.reason_against(question, embedding, best_relevance)
 
-    async def _nearest_rows(
-        self, tenant_id: UUID, embedding: Vector, limit: int, filters: Filters
-    ) -> list[DictRow]:
-        parameters = search_parameters(tenant_id, embedding, limit, filters)
-        async with self._database.read(tenant_id) as connection:
-            if await self._is_small(connection, (tenant_id, filters), parameters):
-                return await self._run(connection, "search_exact", parameters)
-            rows = await self._run(connection, "search_nearest", parameters)
-            if len(rows) < limit:
-                UNDER_RETURNED.inc()
-                rows = await self._run(connection, "search_exact", parameters)
-            return rows
+    async def _candidates(
+        self, connection: Connection, tenant_id: UUID, wanted: Wanted
+    ) -> Candidates:
+        parameters = search_parameters(tenant_id, wanted)
+        leads_past = wanted.filters.narrows or wanted.mode == "words"
+        exact = "candidates_compared" if leads_past else "candidates_exact"
+        if await self._is_small(connection, (tenant_id, wanted.filters), parameters):
+            return read_candidates(await self._run(connection, exact, parameters))
+        rows = await self._run(connection, "candidates_nearest", parameters)
+        if parameters["by_meaning"] and (not rows or rows[0]["near"] < parameters["depth"]):
+            UNDER_RETURNED.inc()
+            return read_candidates(await self._run(connection, exact, parameters))
+        candidates = read_candidates(rows)
+        if parameters["by_meaning"]:
+            self._canary.consider(tenant_id, parameters, candidates.similarities)
+        return candidates
+
+    async def _matched(
+        self, connection: Connection, tenant_id: UUID, chosen: Sequence[UUID]
+    ) -> dict[UUID, DictRow]:
+        if not chosen:
+            return {}
+        parameters = {"tenant_id": tenant_id, "scenario_ids": list(chosen)}
+        rows = await self._run(connection, "matched", parameters)
+        return {row["scenario_id"]: row for row in rows}
 
     async def _is_small(
         self, connection: Connection, scope: tuple[UUID, Filters], parameters: dict[str, Any]
@@ -106,3 +176,34 @@ class Searcher:
         query = statement(name, self._generation.vectors_table)
         cursor = await connection.execute(query, parameters)
         return await cursor.fetchall()
+
+
+def read_candidates(rows: Sequence[DictRow]) -> Candidates:
+    """The candidates that rows of the fragment `scored` describe."""
+    return Candidates(
+        [row["scenario_id"] for row in rows],
+        np.array([row["similarity"] or 0.0 for row in rows], np.float64),
+        np.array([row["share"] for row in rows], np.float64),
+        [row["language"] for row in rows],
+    )
+
+
+def ranked(
+    calibration: Calibration | Uncalibrated, candidates: Candidates, mode: Mode
+) -> tuple[list[int], list[float]]:
+    """The places of the candidates, best first and by id where equal, with their relevances."""
+    scores = calibration.scores(
+        candidates.similarities, candidates.shares, candidates.languages, mode
+    )
+    order = sorted(range(len(scores)), key=lambda place: (-scores[place], candidates.ids[place]))
+    return order, calibration.relevances([float(scores[place]) for place in order], mode)
+
+
+def _told_once(
+    found: Sequence[tuple[DictRow, float]], limit: int
+) -> Sequence[tuple[DictRow, float]]:
+    """What a list of that length shows of the rows."""
+    if len(found) <= limit:
+        return found
+    vectors = np.stack([row["embedding"].to_numpy() for row, _ in found])
+    return [found[place] for place in diverse(vectors, limit)]

@@ -7,8 +7,10 @@ from typing import Final
 
 from psycopg import sql
 
-FRAGMENTS: Final = ("scenario", "newest_revision", "scope")
-"""Parts that other statements include by name."""
+FRAGMENTS: Final = (
+    "scenario", "newest_revision", "scope", "spoken", "asked", "question", "near", "led_to", "scored",
+)  # fmt: skip
+"""Parts that other statements, and later ones of these, include by name."""
 
 _HEADER: Final = re.compile(r"^-- name: (\w+)\n((?:--.*\n)*)", re.MULTILINE)
 
@@ -29,5 +31,7 @@ def statement_texts() -> dict[str, str]:
 def statement(name: str, vectors_table: str = "") -> sql.Composed:
     """The statement of that name, for the generation whose table is given."""
     texts = statement_texts()
-    fragments = {fragment: sql.SQL(texts[fragment]) for fragment in FRAGMENTS}
-    return sql.SQL(texts[name]).format(vectors=sql.Identifier(vectors_table), **fragments)
+    parts: dict[str, sql.Composable] = {"vectors": sql.Identifier(vectors_table)}
+    for fragment in FRAGMENTS:
+        parts[fragment] = sql.SQL(texts[fragment]).format(**parts)
+    return sql.SQL(texts[name]).format(**parts)

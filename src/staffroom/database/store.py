@@ -6,7 +6,7 @@ nothing; so an import may stop anywhere and be run again.
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -18,9 +18,12 @@ from staffroom.database.generations import Generation
 from staffroom.database.rows import PackedVectors, head_row, revision_row
 from staffroom.database.statements import statement
 from staffroom.errors import EditConflict
-from staffroom.scenario import content_sha256, source_key
+from staffroom.scenario import content_sha256, indexed_words, source_key
 from staffroom.text import mend
 from staffroom.types import ScenarioContent, Vector
+
+MOST_WORDS: Final = 64
+"""Words that lead to a scenario: those that tell most about it. All of its words count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Known:
     scenario_id: UUID
     revision: int
     sha256: bytes
-    has_vector: bool
+    is_indexed: bool
+    """Search finds it as it is now: the generation has its vector, and its words are counted."""
 
     def holds(self, content: ScenarioContent) -> bool:
         """The library needs nothing of this content.
@@ -75,8 +79,8 @@ class Write:
         return self.known is None or self.revision > self.known.revision
 
     @property
-    def lacks_vector(self) -> bool:
-        return self.changed or not (self.known and self.known.has_vector)
+    def lacks_index(self) -> bool:
+        return self.changed or not (self.known and self.known.is_indexed)
 
     @property
     def head(self) -> dict[str, Any]:
@@ -96,7 +100,7 @@ async def known_scenarios(
             row["scenario_id"],
             row["revision"],
             bytes(row["content_sha256"]),
-            row["vector_revision"] == row["revision"],
+            row["is_indexed"],
         )
         for row in await cursor.fetchall()
     }
@@ -124,11 +128,12 @@ async def write_scenarios(
         check_revision(scenario.scenario_id, scenario.revision, expected_revision)
     writes = [_plan(item, known.get(key)) for item, key in zip(items, keys, strict=True)]
     changed = [write for write in writes if write.changed]
-    lacking = [write for write in writes if write.lacks_vector]
+    lacking = [write for write in writes if write.lacks_index]
     if changed:
         await _write_content(connection, tenant_id, changed, author, reason)
     if lacking:
         await _write_vectors(connection, tenant_id, generation, lacking)
+        await _write_words(connection, tenant_id, lacking)
     if changed or lacking:
         await connection.execute(statement("advance_library"), {"tenant_id": tenant_id})
     if changed:
@@ -141,6 +146,14 @@ async def write_scenarios(
             detail={"scenarios": len(changed), "reason": reason},
         )
     return [Stored(write.scenario_id, write.changed, write.known is None) for write in writes]
+
+
+async def forget_words(
+    connection: Connection, tenant_id: UUID, scenario_ids: Sequence[UUID]
+) -> None:
+    """Nothing of those scenarios is counted among the library's words."""
+    key = {"tenant_id": tenant_id, "scenario_ids": list(scenario_ids)}
+    await connection.execute(statement("forget_words"), key)
 
 
 async def add_audit(
@@ -211,3 +224,20 @@ async def _write_vectors(
         "embeddings": PackedVectors(np.stack([write.item.vector for write in writes])),
     }
     await connection.execute(statement("add_vectors", generation.vectors_table), key | vectors)
+
+
+async def _write_words(connection: Connection, tenant_id: UUID, writes: Sequence[Write]) -> None:
+    before = [write.scenario_id for write in writes if write.known]
+    if before:
+        await forget_words(connection, tenant_id, before)
+    rows = [
+        {
+            "scenario_id": str(write.scenario_id),
+            "revision": write.revision,
+            "language": write.item.content.metadata.language,
+            "body": indexed_words(write.item.content),
+        }
+        for write in writes
+    ]
+    parameters = {"tenant_id": tenant_id, "rows": Json(rows), "most_words": MOST_WORDS}
+    await connection.execute(statement("add_words"), parameters)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 from uuid import UUID
 
 import numpy as np
@@ -22,9 +22,9 @@ from staffroom.database.library import Library
 from staffroom.database.rows import (
     check_vectors,
 )
-from staffroom.database.search import Searcher
+from staffroom.database.search import Candidates, Searcher, Wanted
 from staffroom.database.statements import statement
-from staffroom.database.store import Stored, Within, add_audit, check_revision
+from staffroom.database.store import Stored, Within, add_audit, check_revision, forget_words
 from staffroom.errors import (
     InputError,
     InvalidScenario,
@@ -42,6 +42,7 @@ from staffroom.types import (
     ImportReport,
     Interaction,
     Match,
+    Mode,
     ProgressListener,
     Revision,
     Scenario,
@@ -197,6 +198,7 @@ class VectorOperations:
             cursor = await connection.execute(statement("get_scenario"), key)
             if row := await cursor.fetchone():
                 check_revision(scenario_id, row["revision"], expected_revision)
+            await forget_words(connection, self._tenant_id, [scenario_id])
             cursor = await connection.execute(statement("delete_scenario"), key)
             if cursor.rowcount == 0:
                 raise no_scenario(scenario_id)
@@ -216,9 +218,11 @@ class VectorOperations:
         limit: int = 5,
         threshold: float | None = None,
         filters: Filters | None = None,
+        *,
+        mode: Mode = "hybrid",
     ) -> list[Match]:
         """The scenarios that fit a question, best first, none below the threshold."""
-        return list((await self.search(query, limit, threshold, filters)).matches)
+        return list((await self.search(query, limit, threshold, filters, mode=mode)).matches)
 
     @track_vector_operation("search")
     async def search(
@@ -227,22 +231,33 @@ class VectorOperations:
         limit: int = 5,
         threshold: float | None = None,
         filters: Filters | None = None,
+        *,
+        mode: Mode = "hybrid",
+        embedding: Vector | None = None,
     ) -> SearchResult:
         """As `find_similar_scenarios`, with the threshold used and the best relevance found.
 
-        Raises: InputError for an empty or over-long question, a limit outside 1 to 1000 or a
-            threshold outside 0 to 1; SearchError if the model or the database fails.
+        By words alone no model is needed; an embedding in place of a question has a meaning alone.
+        The question is not embedded if its embedding is given.
+        Raises: InputError for an empty or over-long question, a limit outside 1 to 1000, a
+            threshold outside 0 to 1 or an unknown mode; SearchError if the model or the database
+            fails.
         """
         if not 1 <= limit <= MAX_LIMIT:
             raise InputError(f"limit is {limit}; choose 1 to {MAX_LIMIT}.")
         threshold = self._threshold if threshold is None else threshold
         if not 0 <= threshold <= 1:
             raise InputError(f"threshold is {threshold}; choose 0 to 1, 0 lets everything pass.")
-        question = clean_question(query) if isinstance(query, str) else query
+        if mode not in get_args(Mode):
+            raise InputError(f"mode is {mode!r}; choose {', '.join(get_args(Mode))}.")
+        question = clean_question(query) if isinstance(query, str) else ""
+        if not isinstance(query, str):
+            mode, embedding = "meaning", query
         try:
-            embedding = await self._embedding(question)
-            searcher = await self._open_searcher()
-            found = await searcher.nearest(self._tenant_id, embedding, limit, filters or Filters())
+            if mode != "words":
+                embedding = await self._embedding(question if embedding is None else embedding)
+            wanted = Wanted(question, embedding, limit, filters or Filters(), mode)
+            found = await (await self._open_searcher()).find(self._tenant_id, wanted)
         except (UnavailableError, psycopg.Error) as error:
             raise SearchError(f"the search failed: {error}") from error
         matches = tuple(match for match in found if match.relevance >= threshold)
@@ -269,13 +284,18 @@ class VectorOperations:
         """
         question = clean_question(query)
         vector = await self._embedding(question if embedding is None else embedding)
-        found = await self.search(vector, limit, threshold, filters)
+        found = await self.search(question, limit, threshold, filters, embedding=vector)
         searcher = await self._open_searcher()
         reason = searcher.reason_against(question, vector, found.best_relevance)
         if reason is None:
             return found
         related = found.related or found.matches[:RELATED]
         return replace(found, matches=(), related=related, reason=reason)
+
+    async def candidates(self, question: str, embedding: Vector) -> Candidates:
+        """What comes into question, with the scores that a calibration is fitted on."""
+        wanted = Wanted(question, embedding, 1, Filters())
+        return await (await self._open_searcher()).candidates(self._tenant_id, wanted)
 
     async def ranking(self) -> str:
         """What turns a question into matches: the model, and what its scores are read as."""
@@ -360,10 +380,7 @@ class VectorOperations:
             )
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
-        """Every scenario has a vector of the model in use. Returns how many were made now.
-
-        Needed after a change of model; a stop in the middle loses nothing.
-        """
+        """As `Library.embed_missing`."""
         return await self._library.embed_missing(progress)
 
     async def _embedding(self, query: str | Vector) -> Vector:

@@ -1,26 +1,29 @@
 """A model's scores become relevance: fitted on golden questions, and reported on others."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
-from typing import Final, TypedDict
+from typing import Final, TypedDict, get_args
 
 import numpy as np
 
 from staffroom.config import SIMILARITY_THRESHOLD
 from staffroom.content.starter import starter_rows
+from staffroom.database.search import Candidates
+from staffroom.database.vector_ops import VectorOperations
 from staffroom.evaluation.golden import (
     Part,
     golden_questions,
     scope_questions,
     unanswerable_questions,
 )
-from staffroom.retrieval.calibration import Calibration
+from staffroom.retrieval.calibration import Calibration, Reading
+from staffroom.retrieval.fusion import ANY_LANGUAGE, combined
 from staffroom.retrieval.logistic import fit_logistic, log_odds
 from staffroom.retrieval.scope import INSIDE, Scope, fit_scope
-from staffroom.scenario import embedded_text, scenario_from
-from staffroom.types import Array, Embedder, Progress, ProgressListener, Vectors
+from staffroom.scenario import scenario_from
+from staffroom.types import Array, Embedder, Mode, Progress, ProgressListener, Vectors
 
 DEPTH: Final = 10
 """Matches of each question that are fitted on."""
@@ -29,6 +32,10 @@ KEPT: Final = 0.95
 """Share of the questions for the library that its scope has to let through."""
 
 RELEVANCE_RIDGE: Final = 1e-3
+WORD_WEIGHTS: Final = tuple(number / 10 for number in range(21))
+AS_GOOD: Final = 0.005
+"""What the mean order of the golden questions may lose and count as no worse."""
+
 EXAMPLE_WEIGHT: Final = 0.3
 """Of a scenario's own example question, beside a question that was written to fit a scope on."""
 
@@ -55,22 +62,27 @@ class CalibrationReport(TypedDict):
 
 
 class _Data:
-    """Golden questions and the starter library as one model sees them, answerable ones first."""
+    """Golden questions and what one model finds for them in the starter library, answerable
+    questions first."""
 
-    def __init__(self, vectors: Vectors, library: Vectors) -> None:
+    def __init__(self) -> None:
         self.answerable, self.unanswerable = golden_questions(), unanswerable_questions()
         self.texts = [q.text for q in self.answerable] + [q.text for q in self.unanswerable]
         self.parts = [q.part for q in self.answerable] + [q.part for q in self.unanswerable]
-        self.vectors = vectors
-        self.cosines: list[Array] = []
-        self.relevant: list[Array] = []
-        ids = [row["id"] for row in starter_rows()]
-        for number, vector in enumerate(vectors.astype(np.float64)):
-            scores = library @ vector
-            order = np.argsort(-scores, kind="stable")[:DEPTH]
-            grades = self.answerable[number].relevant if self.is_answerable(number) else {}
-            self.cosines.append(scores[order])
-            self.relevant.append(np.array([grades.get(ids[n], 0) > 0 for n in order], np.float64))
+        self.vectors: Vectors = np.zeros((0, 0), np.float32)
+        self.found: list[Candidates] = []
+        self.grades: list[Array] = []
+
+    async def fill(self, library: VectorOperations, embedder: Embedder) -> None:
+        """Every question has been asked of the library."""
+        scenarios = await library.list_scenarios(limit=len(starter_rows()))
+        sources = {scenario.id: scenario.content.source_id for scenario in scenarios}
+        self.vectors = await embedder.embed(self.texts, "query")
+        for number, (text, vector) in enumerate(zip(self.texts, self.vectors, strict=True)):
+            found = await library.candidates(text, vector)
+            judged = self.answerable[number].relevant if self.is_answerable(number) else {}
+            self.found.append(found)
+            self.grades.append(np.array([judged.get(sources[own], 0) for own in found.ids]))
 
     def rows(self, part: Part) -> list[int]:
         """The numbers of the questions of that part."""
@@ -79,33 +91,77 @@ class _Data:
     def is_answerable(self, number: int) -> bool:
         return number < len(self.answerable)
 
+    def ranked(self, number: int, mode: Mode, words: Mapping[str, float]) -> tuple[Array, Array]:
+        """The scores of a question's first matches, best first, and their grades."""
+        found = self.found[number]
+        scores = combined(found.similarities, found.shares, found.languages, mode, words)
+        order = np.argsort(-scores, kind="stable")[:DEPTH]
+        return scores[order], self.grades[number][order]
+
 
 async def calibrate(
-    embedder: Embedder, progress: ProgressListener | None = None
+    embedder: Embedder, library: VectorOperations, progress: ProgressListener | None = None
 ) -> tuple[Calibration, CalibrationReport]:
-    """What the model's scores mean, and how well that holds."""
-    scenarios = list(map(scenario_from, starter_rows()))
-    library = await embedder.embed(list(map(embedded_text, scenarios)), "passage")
-    golden = [question.text for question in golden_questions()]
-    golden += [question.text for question in unanswerable_questions()]
-    data = _Data(await embedder.embed(golden, "query"), library)
-    examples = [question for scenario in scenarios for question in scenario.example_questions]
-    calibration = replace(_fit_relevance(data), scope=await _fit_scope(data, embedder, examples))
+    """What the model's scores mean, and how well that holds.
+
+    The library is empty; the starter library is in it afterwards.
+    """
+    rows = starter_rows()
+    await library.batch_store_content(rows)
+    data = _Data()
+    await data.fill(library, embedder)
+    words = {ANY_LANGUAGE: _fit_words(data)}
+    readings: dict[Mode, Reading] = {
+        mode: _fit_reading(data, mode, words) for mode in get_args(Mode)
+    }
+    examples = [question for row in rows for question in scenario_from(row).example_questions]
+    calibration = Calibration(readings, words, await _fit_scope(data, embedder, examples))
     calibration = _weighed(data, calibration)
     if progress:
         progress(Progress("Calibrating relevance for a new model", 1, 1, "rows"))
     return calibration, _report(embedder.model, data, calibration)
 
 
-def _fit_relevance(data: _Data) -> Calibration:
-    rows = data.rows("fit")
-    cosines = np.concatenate([data.cosines[row] for row in rows])
-    behind = np.concatenate([data.cosines[row][0] - data.cosines[row] for row in rows])
-    labels = np.concatenate([data.relevant[row] for row in rows])
-    (cosine, distance), bias = fit_logistic(
-        np.column_stack([cosines, -behind]), labels, ridge=RELEVANCE_RIDGE
+def _fit_words(data: _Data) -> float:
+    """How much words count beside meaning: of what orders the questions as well as anything, the
+    nearest to an even sum. A peak of a few questions would not hold for others."""
+    rows = [row for row in data.rows("fit") if data.is_answerable(row)]
+    gains = np.array(
+        [
+            fmean(
+                _discounted_gain(data.ranked(row, "hybrid", {ANY_LANGUAGE: weight})[1])
+                / _discounted_gain(np.sort(list(data.answerable[row].relevant.values()))[::-1])
+                for row in rows
+            )
+            for weight in WORD_WEIGHTS
+        ]
     )
-    return Calibration(max(0.0, float(cosine)), max(0.0, float(distance)), bias)
+    as_good = np.array(WORD_WEIGHTS)[gains >= gains.max() - AS_GOOD]
+    return float(as_good[np.argmin(np.abs(as_good - 1))])
+
+
+def _discounted_gain(grades: Array) -> float:
+    """The gain of matches in their order, later ones counting less."""
+    first = grades[:DEPTH]
+    return float(first @ (1 / np.log2(np.arange(2, len(first) + 2))))
+
+
+def _fit_reading(data: _Data, mode: Mode, words: Mapping[str, float]) -> Reading:
+    ranked = [data.ranked(row, mode, words) for row in data.rows("fit")]
+    ranked = [(scores, grades) for scores, grades in ranked if len(scores)]
+    scores = np.concatenate([scores for scores, _ in ranked])
+    behind = np.concatenate([scores[0] - scores for scores, _ in ranked])
+    labels = np.concatenate([grades > 0 for _, grades in ranked]).astype(np.float64)
+    (slope, distance), bias = fit_logistic(
+        np.column_stack([scores, -behind]), labels, ridge=RELEVANCE_RIDGE
+    )
+    return Reading(max(0.0, float(slope)), max(0.0, float(distance)), bias)
+
+
+def _relevances(data: _Data, calibration: Calibration, row: int) -> tuple[Array, Array]:
+    """What is promised of a question's first matches, and which of them hold it."""
+    scores, grades = data.ranked(row, "hybrid", calibration.words)
+    return np.array(calibration.relevances(list(scores), "hybrid")), (grades > 0).astype(float)
 
 
 async def _fit_scope(data: _Data, embedder: Embedder, examples: Sequence[str]) -> Scope:
@@ -123,7 +179,7 @@ def _weighed(data: _Data, calibration: Calibration) -> Calibration:
     scope = calibration.scope
     assert scope is not None
     rows = data.rows("fit")
-    best = {row: calibration.relevances(list(data.cosines[row]))[0] for row in rows}
+    best = {row: float(_relevances(data, calibration, row)[0][0]) for row in rows}
     signals = [
         [scope.odds(data.texts[row], data.vectors[row]), log_odds(best[row])] for row in rows
     ]
@@ -141,16 +197,16 @@ def _weighed(data: _Data, calibration: Calibration) -> Calibration:
 
 def _report(model: str, data: _Data, calibration: Calibration) -> CalibrationReport:
     rows = data.rows("report")
-    relevances = {row: np.array(calibration.relevances(list(data.cosines[row]))) for row in rows}
-    answered = {row: _is_answered(data, calibration, row, relevances[row]) for row in rows}
+    ranked = {row: _relevances(data, calibration, row) for row in rows}
+    answered = {row: _is_answered(data, calibration, row, ranked[row][0]) for row in rows}
     asked = [row for row in rows if data.is_answerable(row)]
     refused = [row for row in rows if not data.is_answerable(row)]
     by_kind: dict[str, list[bool]] = {}
     for row in refused:
         kind = data.unanswerable[row - len(data.answerable)].kind
         by_kind.setdefault(kind, []).append(answered[row])
-    promised = np.concatenate([relevances[row] for row in rows])
-    held = np.concatenate([data.relevant[row] for row in rows])
+    promised = np.concatenate([relevances for relevances, _ in ranked.values()])
+    held = np.concatenate([holds for _, holds in ranked.values()])
     passed = promised >= SIMILARITY_THRESHOLD
     return CalibrationReport(
         model=model,

@@ -23,6 +23,11 @@ UNDER_RETURNED = Counter(
     "vector_search_under_returned_total",
     "Index walks that found fewer scenarios than asked for and were done again exactly",
 )
+INDEX_RECALL = Histogram(
+    "vector_index_recall",
+    "Share of the true nearest scenarios that a sampled index walk found",
+    buckets=(0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
+)
 ANSWERS = Counter("answers_total", "Answers given, by how they came about", ["outcome"])
 SENTENCES = Counter(
     "answer_sentences_total",

@@ -6,44 +6,64 @@ relevance is the probability that a scenario serves the question, whichever mode
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
+from staffroom.retrieval.fusion import combined, reciprocal_ranks
 from staffroom.retrieval.logistic import sigmoid
 from staffroom.retrieval.scope import Scope, read_scope
-from staffroom.types import OutOfScope, Vector
+from staffroom.types import Array, Mode, OutOfScope, Vector
 
 CERTAIN_RELEVANCE: Final = 0.8
 """From here on a scenario is about the question, whatever it reads like, in any language. None of
 the 200 golden questions that must not be answered has a match of 0.7 or more."""
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Counts changes of what is fitted: another version's fit is not read, but made anew."""
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """The log odds of relevance: `cosine` times the cosine, less `behind` times its distance to
-    the best match's, plus `bias`. Without a scope, every question is one for the library."""
+class Reading:
+    """The log odds of relevance: `slope` times the score, less `behind` times its distance to the
+    best match's, plus `bias`."""
 
-    cosine: float
+    slope: float
     behind: float
     bias: float
+
+    def relevances(self, scores: Sequence[float]) -> list[float]:
+        """Relevance in 0 to 1 of the matches of a question, best first.
+
+        The order stays: a smaller score has a smaller relevance.
+        """
+        if not scores:
+            return []
+        values = np.array(scores, np.float64)
+        odds = self.slope * values - self.behind * (values[0] - values) + self.bias
+        return [float(relevance) for relevance in sigmoid(odds)]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What the scores of each mode mean. `words` is how much words count beside meaning, by
+    language. Without a scope, every question is one for the library."""
+
+    readings: Mapping[Mode, Reading]
+    words: Mapping[str, float]
     scope: Scope | None = None
 
-    def relevances(self, cosines: Sequence[float]) -> list[float]:
-        """Relevance in 0 to 1, for the cosines of a question's matches, best first.
+    def scores(
+        self, similarities: Array, shares: Array, languages: Sequence[str], mode: Mode
+    ) -> Array:
+        """What scenarios are ordered by, in any order."""
+        return combined(similarities, shares, languages, mode, self.words)
 
-        The order stays: a smaller cosine has a smaller relevance.
-        """
-        if not cosines:
-            return []
-        values = np.array(cosines, np.float64)
-        odds = self.cosine * values - self.behind * (values[0] - values) + self.bias
-        return [float(relevance) for relevance in sigmoid(odds)]
+    def relevances(self, scores: Sequence[float], mode: Mode = "meaning") -> list[float]:
+        """Relevance in 0 to 1, for the scores of a question's matches, best first."""
+        return self.readings[mode].relevances(scores)
 
     def reason_against(
         self, question: str, embedding: Vector, best_relevance: float | None
@@ -56,16 +76,15 @@ class Calibration:
     @property
     def digest(self) -> str:
         """Differs for every two fits."""
-        least = self.scope.least if self.scope else None
-        return f"{self.cosine} {self.behind} {self.bias} {least}"
+        document = self.document()
+        return f"{document['readings']} {document['words']} {self.scope and self.scope.least}"
 
     def document(self) -> dict[str, Any]:
         """The calibration as JSON."""
         return {
             "version": VERSION,
-            "cosine": self.cosine,
-            "behind": self.behind,
-            "bias": self.bias,
+            "readings": {mode: asdict(reading) for mode, reading in self.readings.items()},
+            "words": dict(self.words),
             "scope": self.scope and self.scope.document(),
         }
 
@@ -73,9 +92,22 @@ class Calibration:
 class Uncalibrated:
     """A model that nothing was fitted for: relevance is the cosine, cut to 0 to 1."""
 
-    def relevances(self, cosines: Sequence[float]) -> list[float]:
-        """The cosines, cut."""
-        return [min(max(cosine, 0.0), 1.0) for cosine in cosines]
+    def scores(
+        self, similarities: Array, shares: Array, languages: Sequence[str], mode: Mode
+    ) -> Array:
+        """As `combined`, but nobody knows how a cosine compares with a share of words: where both
+        count, the places in both orders decide."""
+        if mode != "hybrid":
+            return combined(similarities, shares, languages, mode, {})
+        ranks = reciprocal_ranks(similarities, shares)
+        best_first = np.sort(np.maximum(similarities, shares))[::-1]
+        scores = np.empty_like(best_first)
+        scores[np.argsort(-ranks, kind="stable")] = best_first
+        return scores
+
+    def relevances(self, scores: Sequence[float], mode: Mode = "meaning") -> list[float]:
+        """The scores, cut."""
+        return [min(max(score, 0.0), 1.0) for score in scores]
 
     def reason_against(
         self, question: str, embedding: Vector, best_relevance: float | None
@@ -89,9 +121,10 @@ def read_calibration(document: Mapping[str, Any] | None) -> Calibration | None:
     if document is None or document.get("version") != VERSION:
         return None
     scope = document["scope"]
-    return Calibration(
-        document["cosine"], document["behind"], document["bias"], scope and read_scope(scope)
-    )
+    readings: dict[Mode, Reading] = {
+        mode: Reading(**document["readings"][mode]) for mode in get_args(Mode)
+    }
+    return Calibration(readings, document["words"], scope and read_scope(scope))
 
 
 def shipped_calibration(model: str) -> Calibration | None:

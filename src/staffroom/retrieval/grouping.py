@@ -22,9 +22,10 @@ Group = tuple[int, ...]
 
 def same_cosine(calibration: Calibration | None) -> float:
     """The mean cosine that makes a group, with the model that was calibrated so."""
-    if calibration is None or calibration.cosine <= 0:
+    reading = calibration.readings["meaning"] if calibration else None
+    if reading is None or reading.slope <= 0:
         return SAME_COSINE
-    return (log_odds(SAME_RELEVANCE) - calibration.bias) / calibration.cosine
+    return (log_odds(SAME_RELEVANCE) - reading.bias) / reading.slope
 
 
 def group_by_meaning(vectors: Vectors, least: float) -> list[Group]:

@@ -21,6 +21,39 @@ JOIN staffroom.scenario_revisions AS r
 WHERE r.tenant_id = %(tenant_id)s
 ORDER BY nearest.similarity DESC, nearest.scenario_id;
 
+-- name: place_draft
+-- What comes into question beside a draft, with both scores, as if the draft were in the library;
+-- the draft's own cosine is known to whoever asks.
+WITH draft AS MATERIALIZED (
+    SELECT w.word, w.frequency, sum(w.frequency) OVER () AS length
+    FROM staffroom.words_in(%(language)s, %(body)s) AS w
+), counted AS MATERIALIZED (
+    SELECT split_part(lower(%(language)s), '-', 1) AS language, 1::bigint AS scenarios,
+        coalesce((SELECT max(length) FROM draft), 0) AS length
+    UNION ALL
+    SELECT language, scenarios, length
+    FROM staffroom.word_statistics
+    WHERE tenant_id = %(tenant_id)s
+), spoken AS MATERIALIZED (
+    SELECT t.language, w.word, v.term,
+        coalesce(v.scenarios, 0) + (d.word IS NOT NULL)::integer AS scenarios
+    FROM (SELECT DISTINCT language FROM counted) AS t
+    CROSS JOIN LATERAL staffroom.words_in(t.language, %(question)s) AS w
+    LEFT JOIN staffroom.vocabulary AS v ON v.tenant_id = %(tenant_id)s AND v.word = w.word
+    LEFT JOIN draft AS d ON d.word = w.word
+), {asked}, {question}, {near}, {led_to} {scored}
+UNION ALL
+SELECT %(draft_id)s, %(similarity)s::double precision, coalesce((
+    SELECT sum(a.rarity * d.frequency / (d.frequency + 1.2 * (0.25 + 0.75 * d.length / mean.length)))
+    FROM asked AS a
+    JOIN draft AS d ON d.word = a.word
+    CROSS JOIN (
+        SELECT sum(length)::real / sum(scenarios) AS length
+        FROM counted
+        WHERE language = split_part(lower(%(language)s), '-', 1)
+    ) AS mean
+) / (SELECT sum(rarity) FROM asked), 0), split_part(lower(%(language)s), '-', 1), 0;
+
 -- name: asked_like_draft
 -- The questions nearest to a draft, among the newest that were asked while this model embedded them.
 SELECT question, embedding, -(embedding <#> %(embedding)s) AS similarity

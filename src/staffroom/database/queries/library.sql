@@ -5,11 +5,14 @@
 SELECT pg_advisory_xact_lock(hashtextextended('staffroom.scenarios ' || %(tenant_id)s::text, 0));
 
 -- name: known_scenarios
--- What the library has under the given keys, and whether this generation has its vector.
-SELECT s.source_id, s.scenario_id, s.revision, s.content_sha256, v.revision AS vector_revision
+-- What the library has under the given keys, and whether a search finds it as it is now.
+SELECT s.source_id, s.scenario_id, s.revision, s.content_sha256,
+    v.scenario_id IS NOT NULL AND w.scenario_id IS NOT NULL AS is_indexed
 FROM staffroom.scenarios AS s
 LEFT JOIN staffroom.{vectors} AS v
-    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.revision
+LEFT JOIN staffroom.scenario_words AS w
+    ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id AND w.revision = s.revision
 WHERE s.tenant_id = %(tenant_id)s AND s.source_id = ANY(%(source_ids)s);
 
 -- name: add_scenarios
@@ -91,14 +94,17 @@ FROM staffroom.scenario_revisions AS r
 WHERE r.tenant_id = %(tenant_id)s AND r.scenario_id = %(scenario_id)s
 ORDER BY r.revision;
 
--- name: scenarios_without_vector
--- What this generation has not embedded yet, or only in an older revision.
+-- name: scenarios_to_index
+-- What this generation has not embedded yet, or only in an older revision, and what has no words.
 SELECT {scenario}
 FROM staffroom.scenarios AS s
 {newest_revision}
 LEFT JOIN staffroom.{vectors} AS v
     ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.revision
-WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND v.scenario_id IS NULL
+LEFT JOIN staffroom.scenario_words AS w
+    ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id AND w.revision = s.revision
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
+    AND (v.scenario_id IS NULL OR w.scenario_id IS NULL)
 ORDER BY s.scenario_id
 LIMIT %(limit)s;
 

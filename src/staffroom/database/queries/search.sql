@@ -1,45 +1,148 @@
--- Finding the nearest scenarios. {vectors} is the current generation's table.
+-- Finding scenarios: first those that come into question, by meaning and by words in one round
+-- trip, with both scores of each; then what the chosen ones say. {vectors} is the current
+-- generation's table.
 
 -- name: scope_size
 -- How many scenarios a search has to compare, counted no further than %(at_most)s.
 SELECT count(*) AS size
 FROM (SELECT 1 FROM staffroom.scenarios AS s WHERE {scope} LIMIT %(at_most)s) AS counted;
 
--- name: search_exact
+-- name: spoken
+-- The question's words in each language of the library, and how many scenarios have them.
+counted AS MATERIALIZED (
+    SELECT language, scenarios
+    FROM staffroom.word_statistics
+    WHERE tenant_id = %(tenant_id)s AND scenarios > 0
+), spoken AS MATERIALIZED (
+    SELECT t.language, w.word, v.term, coalesce(v.scenarios, 0) AS scenarios
+    FROM counted AS t
+    CROSS JOIN LATERAL staffroom.words_in(t.language, %(question)s) AS w
+    LEFT JOIN staffroom.vocabulary AS v
+        ON v.tenant_id = %(tenant_id)s AND v.word = w.word AND v.scenarios > 0
+)
+
+-- name: asked
+-- The words that are looked for, with how rare they are, those first that the library knows. What
+-- it does not know counts as asked in the one language that it knows best.
+asked AS MATERIALIZED (
+    SELECT s.word, s.term, ln(1 + (n.scenarios - s.scenarios + 0.5) / (s.scenarios + 0.5)) AS rarity
+    FROM spoken AS s
+    CROSS JOIN (SELECT sum(scenarios)::real AS scenarios FROM counted) AS n
+    WHERE s.scenarios > 0 OR s.language = (
+        SELECT language
+        FROM spoken
+        GROUP BY language
+        ORDER BY avg((scenarios > 0)::integer) DESC, language
+        LIMIT 1
+    )
+    GROUP BY s.word, s.term, rarity
+    ORDER BY s.term IS NULL, rarity DESC, s.word
+    LIMIT %(most_asked)s
+)
+
+-- name: question
+-- The question as a vector that gives, times a scenario's words, the share of the highest possible
+-- BM25 score that the scenario has.
+question AS MATERIALIZED (
+    SELECT (
+        '{{' || string_agg(term || ':' || (rarity / 2.2 / total)::real, ',') || '}}/1000000000'
+    )::sparsevec AS words
+    FROM asked
+    CROSS JOIN (SELECT sum(rarity) AS total FROM asked) AS of_all
+)
+
+-- name: near
 -- Compares every vector in scope: "+ 0" hides the distance from the vector index.
-SELECT nearest.similarity, {scenario}
-FROM (
-    SELECT v.tenant_id, v.scenario_id, -(v.embedding <#> %(embedding)s) AS similarity
+near AS MATERIALIZED (
+    SELECT v.scenario_id
     FROM staffroom.scenarios AS s
     JOIN staffroom.{vectors} AS v
         ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
-    WHERE v.tenant_id = %(tenant_id)s AND {scope}
-    ORDER BY (v.embedding <#> %(embedding)s) + 0, v.scenario_id
-    LIMIT %(limit)s
-) AS nearest
-JOIN staffroom.scenarios AS s
-    ON s.tenant_id = nearest.tenant_id AND s.scenario_id = nearest.scenario_id
-{newest_revision}
-WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
-ORDER BY nearest.similarity DESC, s.scenario_id;
+    WHERE %(by_meaning)s AND v.tenant_id = %(tenant_id)s AND {scope}
+    ORDER BY (v.embedding <#> %(embedding)s::halfvec) + 0, v.scenario_id
+    LIMIT %(depth)s
+)
 
--- name: search_nearest
--- Walks the vector index until the limit is filled. Ordered by distance alone, or the index cannot serve it.
-SELECT nearest.similarity, {scenario}
-FROM (
-    SELECT v.tenant_id, v.scenario_id, -(v.embedding <#> %(embedding)s) AS similarity
+-- name: led_to
+-- The scenarios to which the question's words lead, read from the word's end that weighs most.
+said AS MATERIALIZED (
+    SELECT p.scenario_id
+    FROM asked AS a
+    CROSS JOIN LATERAL (
+        SELECT p.scenario_id, p.weight
+        FROM staffroom.postings AS p
+        WHERE p.tenant_id = %(tenant_id)s AND p.term = a.term
+        ORDER BY p.weight DESC
+        LIMIT (SELECT greatest(100, %(most_postings)s / count(*)) FROM asked)
+    ) AS p
+    JOIN staffroom.scenarios AS s ON s.tenant_id = %(tenant_id)s AND s.scenario_id = p.scenario_id
+    WHERE {scope}
+    GROUP BY p.scenario_id
+    ORDER BY sum(a.rarity * p.weight) DESC, p.scenario_id
+    LIMIT %(depth)s
+)
+
+-- name: scored
+-- Both scores of every scenario that comes into question, and how many the way by meaning gave.
+SELECT c.scenario_id, -(v.embedding <#> %(embedding)s::halfvec) AS similarity,
+    coalesce(-(w.words <#> (SELECT words FROM question)), 0) AS share,
+    coalesce(w.language, '') AS language, (SELECT count(*) FROM near) AS near
+FROM (SELECT scenario_id FROM near UNION SELECT scenario_id FROM said) AS c
+JOIN staffroom.{vectors} AS v ON v.tenant_id = %(tenant_id)s AND v.scenario_id = c.scenario_id
+LEFT JOIN staffroom.scenario_words AS w
+    ON w.tenant_id = %(tenant_id)s AND w.scenario_id = c.scenario_id
+
+-- name: candidates_exact
+-- Of a small library.
+WITH {spoken}, {asked}, {question}, {near}, {led_to} {scored};
+
+-- name: candidates_compared
+-- As candidates_exact, with every word in scope compared: where the way by words would lead past a
+-- filter, or is the only one.
+WITH {spoken}, {asked}, {question}, {near}, said AS MATERIALIZED (
+    SELECT w.scenario_id
+    FROM staffroom.scenarios AS s
+    JOIN staffroom.scenario_words AS w
+        ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id
+    WHERE w.tenant_id = %(tenant_id)s AND {scope}
+        AND w.words <#> (SELECT words FROM question) < 0
+    ORDER BY w.words <#> (SELECT words FROM question), w.scenario_id
+    LIMIT %(depth)s
+)
+{scored};
+
+-- name: candidates_nearest
+-- Of a large scope: walks the vector index and the way by words. Ordered by distance alone, or the
+-- index cannot serve it.
+WITH {spoken}, {asked}, {question}, near AS MATERIALIZED (
+    SELECT v.scenario_id
     FROM staffroom.{vectors} AS v
     JOIN staffroom.scenarios AS s
         ON s.tenant_id = v.tenant_id AND s.scenario_id = v.scenario_id
-    WHERE v.tenant_id = %(tenant_id)s AND {scope}
-    ORDER BY v.embedding <#> %(embedding)s
-    LIMIT %(limit)s
-) AS nearest
-JOIN staffroom.scenarios AS s
-    ON s.tenant_id = nearest.tenant_id AND s.scenario_id = nearest.scenario_id
+    WHERE %(by_meaning)s AND v.tenant_id = %(tenant_id)s AND {scope}
+    ORDER BY v.embedding <#> %(embedding)s::halfvec
+    LIMIT %(depth)s
+), {led_to}
+{scored};
+
+-- name: matched
+-- What scenarios say, with their vectors.
+SELECT {scenario}, v.embedding
+FROM staffroom.scenarios AS s
 {newest_revision}
-WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
-ORDER BY nearest.similarity DESC, s.scenario_id;
+JOIN staffroom.{vectors} AS v ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND v.tenant_id = %(tenant_id)s
+    AND s.scenario_id = ANY(%(scenario_ids)s);
+
+-- name: nearest_exactly
+-- How near the nearest are, by comparing every vector in scope.
+SELECT -(v.embedding <#> %(embedding)s::halfvec) AS similarity
+FROM staffroom.scenarios AS s
+JOIN staffroom.{vectors} AS v
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+WHERE v.tenant_id = %(tenant_id)s AND {scope}
+ORDER BY (v.embedding <#> %(embedding)s::halfvec) + 0
+LIMIT %(limit)s;
 
 -- name: search_bare
 -- The least that a search can be: what `staffroom bench search` measures ours against.
