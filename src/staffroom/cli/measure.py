@@ -12,26 +12,28 @@ from typer.core import TyperGroup
 from staffroom.ai import load_writer
 from staffroom.app import App
 from staffroom.cli.output import JsonOption, out, print_json, progress_bars
+from staffroom.cli.rankings import compare_rankings, measure_rankings
 from staffroom.cli.run import with_app
 from staffroom.cli.serve import served_beside
 from staffroom.config import load_settings
 from staffroom.content.management import ContentManager
+from staffroom.errors import InputError
 from staffroom.evaluation.answers import QUESTIONS, AnswersReport, evaluate_answers
-from staffroom.evaluation.beir import read_data_set
 from staffroom.evaluation.benchmark import Comparison, bench_embed, bench_search
 from staffroom.evaluation.calibrate import CalibrationReport
 from staffroom.evaluation.calibrate import calibrate as fit_calibration
-from staffroom.evaluation.evaluate import Evaluation, evaluate, scratch_library
+from staffroom.evaluation.evaluate import scratch_library
 from staffroom.evaluation.grounding import evaluate_grounding, fit_support, read_claims
 from staffroom.evaluation.load import measure_load
+from staffroom.evaluation.runs import MODES
 from staffroom.models import model_path
 
 
 class _FolderFirst(TyperGroup):
-    """`eval DIR` is short for `eval search DIR`."""
+    """`eval DIR` and `eval --compare` are short for `eval search` with them."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = ["search", *args]
         rest: list[str] = super().parse_args(ctx, args)
         return rest
@@ -46,24 +48,35 @@ measure = typer.Typer(
 
 @measure.command()
 def search(
-    folder: Annotated[Path, typer.Argument(help="A data set in BEIR layout.")],
+    folder: Annotated[
+        str | None, typer.Argument(help="A data set in BEIR layout, or `golden`.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="The judgements to use.")] = None,
+    mode: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(MODES)}; give it again for more. All, if not given."),
+    ] = None,
+    comparison: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", help="Two modes, or stored runs, to hold against each other."),
+    ] = None,
+    kept: Annotated[
+        Path | None, typer.Option("--out", help="A file that the run is stored in, as JSON.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option("--report", help="A file that a page with plots is written to.")
+    ] = None,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Measure the search on a data set, in a scratch tenant that is erased afterwards."""
-    data_set = read_data_set(folder, split)
-
-    async def work(app: App) -> Evaluation:
-        with progress_bars() as progress:
-            return await evaluate(data_set, app.database, app.vector_ops, progress)
-
-    result = with_app(work)
-    if json:
-        print_json(result)
-        return
-    out.print(f"{result['documents']} documents, {result['queries']} questions")
-    for name, value in result["meaning"].items():
-        out.print(f"meaning  {name:<12}{value:.4f}")
+    if comparison:
+        if mode:
+            raise InputError("--compare names the modes itself. Leave --mode away.")
+        compare_rankings(comparison, folder, split, kept, page, json=json)
+    elif folder is None:
+        raise InputError("no data set is named. Write `staffroom eval DIR` or `eval golden`.")
+    else:
+        measure_rankings(folder, split, mode or (), kept, page, json=json)
 
 
 @measure.command()
@@ -107,7 +120,8 @@ def calibrate(
     """Fit what the embedding model's scores mean, on golden questions; keep and report it."""
 
     async def work(app: App) -> CalibrationReport:
-        calibration, report = await fit_calibration(app.embedder)
+        async with scratch_library(app.database, app.vector_ops) as library:
+            calibration, report = await fit_calibration(app.embedder, library)
         if not dry_run:
             await app.vector_ops.calibrate(calibration)
         if write:

@@ -1,9 +1,10 @@
 """How good the search is on a data set, measured through the product's own import and search."""
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from statistics import fmean
-from typing import TypedDict
+from pathlib import Path
+from typing import Final
 
 from uuid_utils.compat import uuid7
 
@@ -12,42 +13,44 @@ from staffroom.database.connection import Database
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import UnavailableError, UnreadableFile
 from staffroom.evaluation.beir import DataSet
-from staffroom.evaluation.measures import ndcg, recall, reciprocal_rank
-from staffroom.types import Progress, ProgressListener
+from staffroom.evaluation.runs import DEPTH, MODES, Asked, Found, Ranking, Run
+from staffroom.types import Embedder, Mode, Progress, ProgressListener
 
-DEPTH = 100
-
-Measures = TypedDict("Measures", {"ndcg@10": float, "recall@100": float, "mrr@10": float})
-
-
-class Evaluation(TypedDict):
-    """What `staffroom eval` prints."""
-
-    meaning: Measures
-    documents: int
-    queries: int
+DIGITS: Final = 6
+"""Of a relevance that is stored."""
 
 
 async def evaluate(
     data_set: DataSet,
     database: Database,
     vector_ops: VectorOperations,
+    embedder: Embedder,
+    modes: Iterable[Mode] = MODES,
     progress: ProgressListener | None = None,
-) -> Evaluation:
-    """The data set's documents were imported into a scratch tenant, searched, and erased again."""
+) -> Run:
+    """The data set's documents were imported into a scratch tenant once, searched in each mode,
+    and erased again.
+
+    `embedder` is the one that the operations use, with a memory: a question is embedded before
+    its searches are timed.
+    """
+    modes = list(dict.fromkeys(modes))
     async with scratch_library(database, vector_ops) as library:
-        importer = Importer(library, progress=progress)
-        report = await importer.import_file(data_set.corpus)
-        if "stopped" in report:
-            raise UnavailableError(report["stopped"])
-        if report["failed"]:
-            error = report["errors"][0]
-            raise UnreadableFile(
-                f"row {error['row']} of {data_set.corpus}: {error['field']} {error['reason']}"
-            )
-        rankings = await _rankings(data_set, library, progress)
-    return Evaluation(
-        meaning=_measures(data_set, rankings), documents=report["read"], queries=len(rankings)
+        documents = await _import(data_set, library, progress)
+        embedding, found = await _ask(data_set, library, embedder, modes, progress)
+    return Run(
+        data_set=data_set.name,
+        digest=data_set.digest,
+        documents=documents,
+        model=embedder.model,
+        threshold=vector_ops.threshold,
+        questions={
+            name: Asked(text, data_set.splits[name], data_set.judgements[name])
+            for name, text in data_set.queries.items()
+        },
+        embedding=embedding,
+        modes=found,
+        probes=data_set.probes,
     )
 
 
@@ -64,22 +67,56 @@ async def scratch_library(
         await database.erase_tenant(tenant_id)
 
 
-async def _rankings(
+async def _import(
     data_set: DataSet, library: VectorOperations, progress: ProgressListener | None
-) -> dict[str, list[str]]:
-    rankings = {}
-    for done, (query, text) in enumerate(data_set.queries.items(), 1):
-        matches = await library.find_similar_scenarios(text, limit=DEPTH, threshold=0.0)
-        rankings[query] = [match.scenario.content.source_id for match in matches]
+) -> int:
+    importer = Importer(library, progress=progress)
+    if isinstance(data_set.corpus, Path):
+        report = await importer.import_file(data_set.corpus)
+    else:
+        report = await importer.import_rows(data_set.corpus, data_set.name)
+    if "stopped" in report:
+        raise UnavailableError(report["stopped"])
+    if report["failed"]:
+        error = report["errors"][0]
+        raise UnreadableFile(
+            f"row {error['row']} of {data_set.corpus}: {error['field']} {error['reason']}"
+        )
+    return report["read"]
+
+
+async def _ask(
+    data_set: DataSet,
+    library: VectorOperations,
+    embedder: Embedder,
+    modes: Sequence[Mode],
+    progress: ProgressListener | None,
+) -> tuple[dict[str, float], dict[Mode, Found]]:
+    """Each question in each mode; which mode is first changes, so that none has the others' warmth
+    for itself."""
+    embedding: dict[str, float] = {}
+    rankings: dict[Mode, dict[str, Ranking]] = {mode: {} for mode in modes}
+    milliseconds: dict[Mode, dict[str, float]] = {mode: {} for mode in modes}
+    queries = {**data_set.queries, **data_set.probes}
+    for number, (name, text) in enumerate(queries.items()):
+        started = time.perf_counter()
+        await embedder.embed([text], "query")
+        embedding[name] = _milliseconds(started)
+        first = number % len(modes)
+        for mode in (*modes[first:], *modes[:first]):
+            started = time.perf_counter()
+            matches = await library.find_similar_scenarios(
+                text, limit=DEPTH, threshold=0.0, mode=mode
+            )
+            milliseconds[mode][name] = _milliseconds(started)
+            rankings[mode][name] = [
+                (match.scenario.content.source_id, round(match.relevance, DIGITS))
+                for match in matches
+            ]
         if progress:
-            progress(Progress("Searching", done, len(data_set.queries), "rows"))
-    return rankings
+            progress(Progress("Searching", number + 1, len(queries), "rows"))
+    return embedding, {mode: Found(rankings[mode], milliseconds[mode]) for mode in modes}
 
 
-def _measures(data_set: DataSet, rankings: dict[str, list[str]]) -> Measures:
-    judged = [(rankings[query], grades) for query, grades in data_set.judgements.items()]
-    return {
-        "ndcg@10": fmean(ndcg(ranking, grades) for ranking, grades in judged),
-        "recall@100": fmean(recall(ranking, grades) for ranking, grades in judged),
-        "mrr@10": fmean(reciprocal_rank(ranking, grades) for ranking, grades in judged),
-    }
+def _milliseconds(started: float) -> float:
+    return round(1000 * (time.perf_counter() - started), 3)
