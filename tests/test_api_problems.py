@@ -188,7 +188,7 @@ def _gone(settings: Settings) -> Any:
 def test_every_error_of_the_product_is_some_kind_of_problem() -> None:
     for error in all_errors(errors.StaffroomError):
         instance = error("field", "reason") if error is errors.InvalidScenario else error("message")
-        assert kind_of(instance).status in {404, 412, 422, 503}
+        assert kind_of(instance).status in {404, 409, 412, 422, 503}
 
 
 async def test_what_is_broken_off_in_the_middle_is_not_stored(app: App) -> None:

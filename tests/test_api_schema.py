@@ -77,8 +77,12 @@ CONFIG: dict[str, Any] = {
 class Known:
     """What a client that uses the API well would know: ids, values that exist, keys of its own."""
 
-    def __init__(self, interaction: str, scenario: str, spare: str) -> None:
+    def __init__(
+        self, interaction: str, scenario: str, spare: str, golden: str, spare_golden: str
+    ) -> None:
         self._interaction = interaction
+        self._golden = golden
+        self._spare_golden = spare_golden
         self._scenario = scenario
         self._spare = spare
         self._numbers = count()
@@ -89,26 +93,38 @@ class Known:
         if case.headers and "idempotency-key" in case.headers:
             key = case.headers["idempotency-key"]
             case.headers["idempotency-key"] = f"{key[:150]}{next(self._numbers)}"
+        self._name_known(case)
+        _put_stored(case.query)
+        if isinstance(case.body, dict):
+            self._fill_in(case.body)
+
+    def _name_known(self, case: Any) -> None:
+        """The path leads to what is there; what is removed is not what others still need."""
         for name, known in (
             ("interaction_id", self._interaction),
             ("import_id", self.import_id),
+            ("golden_id", self._spare_golden if case.method == "DELETE" else self._golden),
             ("model_id", "staffroom"),
         ):
             if name in case.path_parameters:
                 case.path_parameters[name] = known
-        if case.method != "GET" and case.path_parameters.get("scenario_id") == self._scenario:
+        if case.method == "PUT":
+            case.path_parameters["scenario_id"] = self._scenario
+        elif case.method != "GET" and case.path_parameters.get("scenario_id") == self._scenario:
             case.path_parameters["scenario_id"] = self._spare
-        _put_stored(case.query)
-        if isinstance(case.body, dict):
-            _put_stored(case.body.get("filters"))
-            if case.body.get("source_id") == SCENARIO["id"]:
-                case.body["source_id"] = "another"
-            for name, known in (
-                ("conversation_id", self._interaction),
-                ("scenario_id", self._scenario),
-            ):
-                if case.body.get(name):
-                    case.body[name] = known
+
+    def _fill_in(self, body: dict[str, Any]) -> None:
+        _put_stored(body.get("filters"))
+        if body.get("source_id") == SCENARIO["id"]:
+            body["source_id"] = "another"
+        for name, known in (
+            ("conversation_id", self._interaction),
+            ("scenario_id", self._scenario),
+        ):
+            if body.get(name):
+                body[name] = known
+        if body.get("relevant"):
+            body["relevant"] = [{"scenario_id": self._scenario, "grade": 2}]
 
 
 def _put_stored(filters: Any) -> None:
@@ -122,7 +138,11 @@ async def _begin(app: App) -> Known:
     spare = await app.vector_ops.store_scenario("Late", "Pupils come late.")
     answer = await last_answer(app.ask("The whole class talks loudly after lunch, what now?"))
     assert answer.matches
-    return Known(str(answer.interaction_id), str(scenario), str(spare))
+    golden = [
+        str((await app.vector_ops.golden.add(question, {scenario: 2}, "")).id)
+        for question in ("Why so loud?", "Why so late?")
+    ]
+    return Known(str(answer.interaction_id), str(scenario), str(spare), *golden)
 
 
 @pytest.fixture

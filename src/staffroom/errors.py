@@ -4,6 +4,7 @@ StaffroomError
 ├── InputError            the caller can mend the request
 │   ├── InvalidScenario       a scenario that cannot be stored; names the field
 │   ├── EditConflict          someone else changed the scenario in the meantime
+│   ├── ConflictError         the same is there already, or there is no room for more
 │   └── UnreadableFile        an import file that is not what its name says
 ├── NotFoundError         nothing has the id that was asked for
 ├── ConfigError           the operator can mend the installation or a setting
@@ -42,6 +43,10 @@ class InvalidScenario(InputError):
 
 class EditConflict(InputError):
     """The scenario has a newer revision than the one that the edit was made on."""
+
+
+class ConflictError(InputError):
+    """What is to be added is there already, or as many as there can be are."""
 
 
 class UnreadableFile(InputError):

@@ -17,7 +17,7 @@ _MEANINGS: Final = {
     403: "The request comes from a page of another site.",
     404: "There is no such thing.",
     408: "The body stopped coming.",
-    409: "A request with this Idempotency-Key is under way.",
+    409: "The same is there already, or a request with this Idempotency-Key is under way.",
     412: "It is not as the change expects it to be. Read it again.",
     413: "The body is too large.",
     415: "The body is of another type.",
@@ -108,7 +108,7 @@ class DescribedAPI(FastAPI):
         for parameter in operation.get("parameters", ()):
             _name_type(parameter["schema"])
         met = list(_ANY)
-        if method in {"post", "patch", "delete"}:
+        if method in {"post", "put", "patch", "delete"}:
             met += _CHANGING
         if "requestBody" in operation:
             met += _WITH_BODY

@@ -1,17 +1,21 @@
 """The Insights view: what a period's questions say, drawn on the server and readable as tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
-from staffroom.api.charts import (
-    Bar,
+from staffroom.api.context import Staffroom
+from staffroom.api.insights import DEFAULT_DAYS, MOST_GROUPS, MOST_QUESTIONS
+from staffroom.api.page.amounts import Words
+from staffroom.api.page.figures import Chart, Series
+from staffroom.api.page.golden import GoldenForm, golden_section
+from staffroom.api.page.rendering import language_of, render
+from staffroom.api.page.texts import Texts
+from staffroom.charts import (
     Label,
-    Line,
     Scale,
     columns,
     labels,
@@ -20,11 +24,6 @@ from staffroom.api.charts import (
     scale_for,
     stretch,
 )
-from staffroom.api.context import Staffroom
-from staffroom.api.insights import DEFAULT_DAYS, MOST_GROUPS, MOST_QUESTIONS
-from staffroom.api.page.amounts import Words
-from staffroom.api.page.rendering import language_of, render
-from staffroom.api.page.texts import Texts
 from staffroom.database.insights import (
     MAX_DAYS,
     GapGroup,
@@ -45,6 +44,8 @@ BARS: Final = 10
 """Scenarios that are drawn; the table below has the others."""
 
 UNUSED_SHOWN: Final = 8
+GOLDEN_SHOWN: Final = 8
+"""Golden questions that are shown here, those that fare worst; their own page has all."""
 
 EXAMPLES: Final = 5
 EXAMPLE_LENGTH: Final = 300
@@ -54,31 +55,6 @@ GOOD: Final = ("helpful", "worked")
 BAD: Final = ("not_helpful", "did_not_fit")
 
 router = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """What one colour of a chart means."""
-
-    name: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chart:
-    """A chart by day, in words, as marks and as a table: one row for each column."""
-
-    id: str
-    title: str
-    summary: str
-    series: tuple[Series, ...]
-    scale: Scale
-    ticks: tuple[str, ...]
-    labels: tuple[tuple[Label, str], ...]
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    bars: tuple[Bar, ...] = ()
-    lines: tuple[tuple[str, Line], ...] = ()
 
 
 @router.get("/insights")
@@ -108,6 +84,7 @@ async def insights_page(
         outcomes=_outcomes(report.total, words),
         latency=_latency(report, words),
         cache=_cache(report, words),
+        golden=await golden_section(app.vector_ops, words, GoldenForm(), most=GOLDEN_SHOWN),
     )
 
 

@@ -19,12 +19,15 @@ from staffroom.api.page.texts import Texts
 from staffroom.app import App
 from staffroom.documents import interaction_document, match_document, scenario_document
 from staffroom.errors import InputError, NotFoundError, UnavailableError
-from staffroom.types import Interaction, is_uncertain
+from staffroom.types import Interaction, Verdict, is_uncertain
 
 EXAMPLES: Final = 4
 """Questions that the page suggests, each of another category."""
 
 READ_FOR_EXAMPLES: Final = 500
+
+GOOD_VERDICTS: Final[frozenset[Verdict]] = frozenset(("helpful", "worked"))
+"""On a single source: that it is the right scenario."""
 
 _BLANK: Final[Mapping[str, Any]] = {
     "id": "",
@@ -186,6 +189,7 @@ async def _related(app: App, found: Interaction) -> list[dict[str, Any]]:
 async def _sources(app: App, found: Interaction) -> list[dict[str, Any]]:
     """The scenarios that an answer rested on, as they are now."""
     cited = {citation for sentence in found.sentences for citation in sentence.citations}
+    right = {said.scenario_id for said in found.feedback if said.verdict in GOOD_VERDICTS}
     sources = []
     for match in found.matches:
         scenario = await app.vector_ops.get_scenario(match.scenario_id)
@@ -195,6 +199,7 @@ async def _sources(app: App, found: Interaction) -> list[dict[str, Any]]:
                 "relevance": match.relevance,
                 "used": match.scenario_id in cited,
                 "changed": scenario.revision != match.revision,
+                "is_right": match.scenario_id in right,
             }
         )
     return sources

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from staffroom.api import openai_errors
 from staffroom.errors import (
     ConfigError,
+    ConflictError,
     EditConflict,
     InputError,
     InvalidScenario,
@@ -55,6 +56,7 @@ class Kind:
 
 KINDS: Final[Mapping[type[StaffroomError], Kind]] = {
     EditConflict: Kind(412, "edit-conflict"),
+    ConflictError: Kind(409, "conflict"),
     InputError: Kind(422, "invalid-input"),
     NotFoundError: Kind(404, "not-found"),
     Overloaded: Kind(503, "overloaded"),

@@ -14,6 +14,7 @@ from staffroom.database.catalogue import Catalogue, no_scenario
 from staffroom.database.connection import Database
 from staffroom.database.drafts import Drafts
 from staffroom.database.generations import set_calibration
+from staffroom.database.golden import GoldenQuestions
 from staffroom.database.idempotency import IdempotencyKeys
 from staffroom.database.imports import Imports
 from staffroom.database.insights import Insights
@@ -84,6 +85,7 @@ class VectorOperations:
         self.interactions = Interactions(database, tenant_id)
         self.insights = Insights(database, tenant_id)
         self.idempotency = IdempotencyKeys(database, tenant_id)
+        self.golden = GoldenQuestions(database, tenant_id)
         self.imports = Imports(database, tenant_id)
         self.drafts = Drafts(database, self._library, tenant_id)
         self._searcher: Searcher | None = None

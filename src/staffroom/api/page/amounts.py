@@ -29,14 +29,18 @@ class Words:
             return self.t("insights.sum.none")
         return self.t("insights.percent", value=f"{100 * part / whole:.0f}")
 
+    def decimal(self, value: float) -> str:
+        """A figure between 0 and 1, with two decimals."""
+        return self._point(f"{value:.2f}")
+
     def duration(self, milliseconds: float | None) -> str:
         """Milliseconds, from a second on seconds; a dash where nothing was timed."""
         if milliseconds is None:
             return self.t("insights.sum.none")
         if milliseconds >= A_SECOND:
-            return self.t("insights.seconds", value=self._decimal(milliseconds / 1000))
+            return self.t("insights.seconds", value=self._point(f"{milliseconds / 1000:.1f}"))
         if milliseconds < EXACT_BELOW and milliseconds % 1:
-            return self.t("insights.ms", value=self._decimal(milliseconds))
+            return self.t("insights.ms", value=self._point(f"{milliseconds:.1f}"))
         return self.t("insights.ms", value=f"{milliseconds:.0f}")
 
     def day(self, day: date) -> str:
@@ -49,5 +53,5 @@ class Words:
             return self.day(first)
         return self.t("insights.days", first=self.day(first), last=self.day(last))
 
-    def _decimal(self, value: float) -> str:
-        return f"{value:.1f}".replace(".", self.t("insights.number.point"))
+    def _point(self, number: str) -> str:
+        return number.replace(".", self.t("insights.number.point"))

@@ -14,6 +14,7 @@ BLANK_SOURCE: Final[Mapping[str, Any]] = {
     "review_by": "",
     "language": "en",
     "changed": False,
+    "is_right": False,
 }
 """What a source card is rendered from when a script will fill it."""
 

@@ -18,6 +18,8 @@ _UNTOLD: Final = "Successful Response"
 """What the framework says of a response that nobody described."""
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
+_ID: Final = re.compile(r'"(\w+_id)": "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"')
+"""An id in a body: that of the example belongs to no library."""
 _SAMPLES: Final = {"If-Match": '"3"'}
 """Values of parameters whose form a name in capitals would not show."""
 
@@ -204,7 +206,8 @@ class _Command:
             content = json.loads(self.body.example or "{}")
             if as_events and self._has_switch:
                 content["stream"] = True
-            yield f"-d {shlex.quote(json.dumps(content, ensure_ascii=False))}"
+            told = _ID.sub(_id_to_fill_in, json.dumps(content, ensure_ascii=False))
+            yield f"-d {shlex.quote(told)}"
             return
         for part in self.body.fields:
             if part.required:
@@ -213,6 +216,10 @@ class _Command:
 
 def _to_fill_in(name: re.Match[str]) -> str:
     return name[1].upper()
+
+
+def _id_to_fill_in(found: re.Match[str]) -> str:
+    return f'"{found[1]}": "{found[1].upper()}"'
 
 
 def _slug(text: str) -> str:

@@ -9,6 +9,11 @@ export function equip(exchange) {
   find("[data-copy]", exchange).addEventListener("click", () => copy(plainText(exchange), "answer.copied"));
   find("[data-print]", exchange).addEventListener("click", () => window.print());
   find("[data-share]", exchange).addEventListener("click", () => share(exchange));
+  // Sources of an answer that is on its way come later: their buttons are listened to from here.
+  exchange.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-right]");
+    if (button) approve(exchange, button);
+  });
   const feedback = find("[data-feedback]", exchange);
   for (const button of findAll("[data-verdict]", feedback)) {
     button.addEventListener("click", () => judge(exchange, feedback, button));
@@ -26,6 +31,7 @@ export function identify(exchange, id) {
   if (id) exchange.dataset.id = id;
   find("[data-share]", exchange).hidden = !id;
   find("[data-feedback]", exchange).hidden = !id;
+  for (const part of findAll("[data-approval]", exchange)) part.hidden = !id;
 }
 
 function plainText(exchange) {
@@ -111,5 +117,27 @@ async function send(exchange, feedback, body) {
     failure.textContent = error.advice ?? String(error);
     failure.hidden = false;
     for (const button of buttons) button.disabled = false;
+  }
+}
+
+/** A source is said to be the right one for the question: kept with the answer, once. */
+async function approve(exchange, button) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  const source = button.closest("[data-source]");
+  const failure = find("[data-failure]", source);
+  const { id } = exchange.dataset;
+  const scenario_id = source.dataset.source;
+  failure.hidden = true;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    const headers = { "Idempotency-Key": `right-${id}-${scenario_id}` };
+    const body = { verdict: "helpful", scenario_id };
+    await request(`/api/v1/interactions/${id}/feedback`, { method: "POST", body, headers });
+    button.setAttribute("aria-pressed", "true");
+    toast(t("source.right.thanks"));
+  } catch (error) {
+    button.removeAttribute("aria-disabled");
+    failure.textContent = error.advice ?? String(error);
+    failure.hidden = false;
   }
 }
