@@ -168,6 +168,18 @@ async def test_words_are_found_in_the_scenarios_own_language(
     assert await by_words(vector_ops, question) == ["own"]
 
 
+@pytest.mark.parametrize(
+    "question", ["telephnes", "telephonse", "telexphones", "telephanes", "TELEHPONE"]
+)
+async def test_a_slip_in_a_long_word_is_forgiven(
+    vector_ops: VectorOperations, question: str
+) -> None:
+    await vector_ops.batch_process(ROWS)
+
+    assert await by_words(vector_ops, question) == ["phones"]
+    assert await by_words(vector_ops, "balls") == []
+
+
 STRANGE = [
     "the of and",
     "a",

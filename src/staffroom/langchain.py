@@ -34,6 +34,8 @@ DOCUMENTS: Final = 5
 _TOLD: Final = ("description", "expected_response", "example_questions")
 """What of a match is text for a reader and stands in the document's content, or is no advice."""
 
+_LISTS: Final = {field.name for field in fields(Filters) if isinstance(field.default, tuple)}
+
 T = TypeVar("T")
 
 
@@ -46,7 +48,8 @@ def _named(given: Any) -> Any:
         if name not in known:
             raise ValueError(f"there is no filter {name!r}; there are {', '.join(known)}")
     return {
-        name: (value,) if isinstance(value, str) else tuple(value) for name, value in given.items()
+        name: (value,) if isinstance(value, str) and name in _LISTS else value
+        for name, value in given.items()
     }
 
 

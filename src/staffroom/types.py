@@ -139,7 +139,11 @@ Mode = Literal["hybrid", "meaning", "words"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which scenarios a search or a list may return. An empty field does not restrict."""
+    """Which scenarios a search or a list may return. An empty field does not restrict.
+
+    Grades and subjects may go by any of their names, and grades may admit those beside them. A
+    bound on the review date leaves out what has none.
+    """
 
     statuses: tuple[Status, ...] = ("published",)
     categories: tuple[str, ...] = ()
@@ -148,6 +152,9 @@ class Filters:
     settings: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    neighbouring_grades: bool = False
+    review_from: date | None = None
+    review_until: date | None = None
 
     @property
     def narrows(self) -> bool:

@@ -9,7 +9,7 @@ from staffroom.api.markdown import SCHEME
 from staffroom.api.schemas import Question, Request, Value
 from staffroom.flows import ANSWER_MATCHES, MOST_MATCHES
 from staffroom.scenario import MAX_ITEMS, MAX_LENGTH
-from staffroom.types import Outcome
+from staffroom.types import Mode, Outcome
 
 _MOST_FOUND: Final = 50
 _RESULTS: Final = 5
@@ -26,8 +26,11 @@ class SearchArguments(Request):
     ] = None
     category: Annotated[Value | None, Field(description="Only scenarios of this category.")] = None
     grade_band: Annotated[
-        Value | None, Field(description="Only scenarios for this grade band.")
+        Value | None, Field(description="Only scenarios for this grade band, or Year 5, KS2 …")
     ] = None
+    mode: Annotated[
+        Mode, Field(description="By meaning, by words, or by both; by words finds exact terms.")
+    ] = "hybrid"
 
 
 class AskArguments(Request):

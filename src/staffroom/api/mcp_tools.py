@@ -27,6 +27,7 @@ from staffroom.api.schemas import Request, ScenarioOut
 from staffroom.app import App
 from staffroom.documents import DIGITS, scenario_document
 from staffroom.errors import InputError, StaffroomError
+from staffroom.retrieval.aliases import grade_names
 from staffroom.types import Answer, Filters, Match, SearchResult, Sentence
 
 DEFECT: Final = "Staffroom made a mistake. Its log has the cause."
@@ -97,7 +98,9 @@ async def _search(app: App, given: SearchArguments, _: str) -> tuple[SearchOutpu
         categories=await _one_of(app, "category", given.category),
         grade_bands=await _one_of(app, "grade_band", given.grade_band),
     )
-    result = await app.vector_ops.search(given.query, given.limit, given.threshold, filters)
+    result = await app.vector_ops.search(
+        given.query, given.limit, given.threshold, filters, mode=given.mode
+    )
     output = SearchOutput(
         matches=list(map(_found, result.matches)),
         related=list(map(_found, result.related)),
@@ -117,7 +120,7 @@ async def _one_of(app: App, facet: str, given: str | None) -> tuple[str, ...]:
     if given is None:
         return ()
     known = [found.value for found in (await app.vector_ops.catalogue.facets())[facet]]
-    if given in known:
+    if not set(known).isdisjoint(grade_names(given) if facet == "grade_band" else [given]):
         return (given,)
     there = f"there are {', '.join(known[:_NAMED_VALUES])}" if known else "none has any"
     raise InputError(f"{facet}: no scenario has {given!r}; {there}.")

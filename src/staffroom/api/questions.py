@@ -28,7 +28,9 @@ Parts = AsyncGenerator[SearchResult | Sentence | Answer, None]
 async def search(body: SearchIn, app: Staffroom) -> JSONResponse:
     """List the published scenarios that fit a question, best first."""
     filters = await checked_filters(app, body.filters)
-    result = await app.vector_ops.search(body.query, body.limit, body.threshold, filters)
+    result = await app.vector_ops.search(
+        body.query, body.limit, body.threshold, filters, mode=body.mode
+    )
     return JSONResponse(search_document(result))
 
 

@@ -1,7 +1,7 @@
 """What the API takes and gives, as models: requests are validated by them, responses described."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -25,7 +25,7 @@ from staffroom.database.vector_ops import MAX_LIMIT
 from staffroom.flows import ANSWER_MATCHES, MOST_MATCHES
 from staffroom.scenario import MAX_LENGTH_OTHERS
 from staffroom.text import MAX_QUESTION
-from staffroom.types import Filters, Outcome, Reason, Status, Verdict
+from staffroom.types import Filters, Mode, Outcome, Reason, Status, Verdict
 
 MAX_FILTER_VALUES = 50
 
@@ -42,7 +42,11 @@ Values = Annotated[list[Value], Field(max_length=MAX_FILTER_VALUES)]
 
 
 class FiltersIn(Request):
-    """Which scenarios may be found. An empty list does not restrict; statuses: published only."""
+    """Which scenarios may be found. An empty list does not restrict; statuses: published only.
+
+    Grades and subjects may go by any of their names: "Year 5" is upper-primary. A bound on the
+    review date leaves out what has none.
+    """
 
     statuses: Annotated[list[Status], Field(min_length=1, max_length=4)] = ["published"]
     categories: Values = []
@@ -51,10 +55,19 @@ class FiltersIn(Request):
     settings: Values = []
     tags: Values = []
     languages: Values = []
+    neighbouring_grades: Annotated[
+        bool, Field(description="Admit the grade bands beside those that are wanted.")
+    ] = False
+    review_from: Date | None = None
+    review_until: Date | None = None
 
     def filters(self) -> Filters:
         """The same as a value of the product."""
-        return Filters(**{name: tuple(values) for name, values in self.model_dump().items()})
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in self.model_dump().items()
+        }
+        return Filters(**given)
 
 
 class SearchIn(Request):
@@ -72,7 +85,10 @@ class SearchIn(Request):
         Annotated[float, Field(ge=0, le=1), Number] | None,
         Field(description=f"Least relevance; the setting's {SIMILARITY_THRESHOLD}."),
     ] = None
-    mode: Literal["meaning"] = "meaning"
+    mode: Annotated[
+        Mode,
+        Field(description="By meaning, by words (without the embedding model), or by both."),
+    ] = "hybrid"
     filters: FiltersIn | None = None
 
 

@@ -29,10 +29,12 @@ EXAMPLES = (
 )
 
 
-class Mode(StrEnum):
-    """How a search compares: by meaning."""
+class SearchMode(StrEnum):
+    """How a search compares."""
 
+    hybrid = "hybrid"
     meaning = "meaning"
+    words = "words"
 
 
 @questions.command()
@@ -69,16 +71,20 @@ def search(
     threshold: Annotated[
         float | None, typer.Option(help="Least relevance, 0 to 1; 0 lets all pass.")
     ] = None,
-    mode: Annotated[Mode, typer.Option(help="What is compared.")] = Mode.meaning,
+    mode: Annotated[
+        SearchMode, typer.Option(help="By meaning, by words, or by both.")
+    ] = SearchMode.hybrid,
     category: Annotated[list[str] | None, typer.Option(help="Only this category.")] = None,
-    grade: Annotated[list[str] | None, typer.Option(help="Only this grade band.")] = None,
+    grade: Annotated[
+        list[str] | None, typer.Option(help='Only this grade band; "Year 5" or "KS2" will do.')
+    ] = None,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """List the scenarios that fit a question, best first."""
     filters = Filters(categories=tuple(category or ()), grade_bands=tuple(grade or ()))
 
     async def work(app: App) -> SearchResult:
-        return await app.vector_ops.search(text, limit, threshold, filters)
+        return await app.vector_ops.search(text, limit, threshold, filters, mode=mode.value)
 
     result = with_app(work)
     if json:

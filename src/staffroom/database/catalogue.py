@@ -10,6 +10,7 @@ from staffroom.database.connection import Database
 from staffroom.database.rows import content_from_row, filter_parameters, scenario_from_row
 from staffroom.database.statements import statement
 from staffroom.errors import InputError, NotFoundError
+from staffroom.retrieval.aliases import grade_names, subject_names
 from staffroom.types import Filters, Revision, Scenario
 
 FACETS: Final = ("category", "grade_band", "subject", "status")
@@ -85,11 +86,15 @@ class Catalogue:
         """
         if filters == Filters(statuses=filters.statuses):
             return
-        unknown = await self._rows("unknown_values", filter_parameters(self._tenant_id, filters))
-        if unknown:
-            told = dict.fromkeys(
-                f"{row['filter']}: nothing has {row['value']!r}" for row in unknown
-            )
+        rows = await self._rows("unknown_values", filter_parameters(self._tenant_id, filters))
+        unknown = {(row["filter"], row["value"]) for row in rows}
+        told = [
+            f"{name}: nothing has {value!r}"
+            for name in ("categories", "grade_bands", "subjects", "settings", "tags", "languages")
+            for value in dict.fromkeys(getattr(filters, name))
+            if unknown.issuperset((name, each) for each in _names(name, value))
+        ]
+        if told:
             raise InputError(
                 f"{'; '.join(told)}. The facets of the library list the values that there are."
             )
@@ -100,6 +105,17 @@ class Catalogue:
                 statement(name), {"tenant_id": self._tenant_id, **parameters}
             )
             return await cursor.fetchall()
+
+
+def _names(filter_name: str, value: str) -> tuple[str, ...]:
+    """What a value that is filtered by goes by."""
+    match filter_name:
+        case "grade_bands":
+            return grade_names(value)
+        case "subjects":
+            return subject_names(value)
+        case _:
+            return (value,)
 
 
 def no_scenario(scenario_id: UUID) -> NotFoundError:

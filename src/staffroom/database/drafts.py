@@ -145,9 +145,7 @@ class Drafts:
             best_relevance=relevances[first] if best else 0.0,
         )
 
-    async def _scenario(
-        self, connection: Connection, scenario_id: UUID | None
-    ) -> Scenario | None:
+    async def _scenario(self, connection: Connection, scenario_id: UUID | None) -> Scenario | None:
         key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
         cursor = await connection.execute(statement("get_scenario"), key)
         row = await cursor.fetchone()

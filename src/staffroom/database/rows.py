@@ -13,6 +13,7 @@ from psycopg.pq import Format
 from psycopg.types import TypeInfo
 
 from staffroom.errors import ConfigError, InputError
+from staffroom.retrieval.aliases import widened
 from staffroom.scenario import content_sha256, metadata_from, metadata_row, source_key
 from staffroom.types import Filters, Scenario, ScenarioContent, Vectors
 
@@ -81,6 +82,7 @@ def revision_row(scenario_id: UUID, revision: int, content: ScenarioContent) -> 
 
 def filter_parameters(tenant_id: UUID, filters: Filters) -> dict[str, Any]:
     """The parameters of the fragment `scope`."""
+    filters = widened(filters)
     return {
         "tenant_id": tenant_id,
         "statuses": list(filters.statuses),
@@ -90,6 +92,8 @@ def filter_parameters(tenant_id: UUID, filters: Filters) -> dict[str, Any]:
         "settings": list(filters.settings),
         "tags": list(filters.tags),
         "languages": list(filters.languages),
+        "review_from": filters.review_from,
+        "review_until": filters.review_until,
     }
 
 

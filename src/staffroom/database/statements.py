@@ -8,8 +8,9 @@ from typing import Final
 from psycopg import sql
 
 FRAGMENTS: Final = (
-    "scenario", "newest_revision", "scope", "spoken", "asked", "question", "near", "led_to", "scored",
-)  # fmt: skip
+    *("scenario", "newest_revision", "scope"),
+    *("spoken", "asked", "question", "near", "led_to", "scored"),
+)
 """Parts that other statements, and later ones of these, include by name."""
 
 _HEADER: Final = re.compile(r"^-- name: (\w+)\n((?:--.*\n)*)", re.MULTILINE)

@@ -18,7 +18,7 @@ from staffroom.evaluation.golden import (
     scope_questions,
     unanswerable_questions,
 )
-from staffroom.retrieval.calibration import Calibration, Reading
+from staffroom.retrieval.calibration import Calibration, Reading, distances
 from staffroom.retrieval.fusion import ANY_LANGUAGE, combined
 from staffroom.retrieval.logistic import fit_logistic, log_odds
 from staffroom.retrieval.scope import INSIDE, Scope, fit_scope
@@ -150,7 +150,7 @@ def _fit_reading(data: _Data, mode: Mode, words: Mapping[str, float]) -> Reading
     ranked = [data.ranked(row, mode, words) for row in data.rows("fit")]
     ranked = [(scores, grades) for scores, grades in ranked if len(scores)]
     scores = np.concatenate([scores for scores, _ in ranked])
-    behind = np.concatenate([scores[0] - scores for scores, _ in ranked])
+    behind = np.concatenate([distances(scores) for scores, _ in ranked])
     labels = np.concatenate([grades > 0 for _, grades in ranked]).astype(np.float64)
     (slope, distance), bias = fit_logistic(
         np.column_stack([scores, -behind]), labels, ridge=RELEVANCE_RIDGE

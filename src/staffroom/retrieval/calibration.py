@@ -25,6 +25,11 @@ VERSION: Final = 3
 """Counts changes of what is fitted: another version's fit is not read, but made anew."""
 
 
+MOST_BEHIND: Final = 0.3
+"""A distance to the best match that tells no more when it grows: a question in the very words of
+one scenario does not make the others useless."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The log odds of relevance: `slope` times the score, less `behind` times its distance to the
@@ -42,8 +47,13 @@ class Reading:
         if not scores:
             return []
         values = np.array(scores, np.float64)
-        odds = self.slope * values - self.behind * (values[0] - values) + self.bias
+        odds = self.slope * values - self.behind * distances(values) + self.bias
         return [float(relevance) for relevance in sigmoid(odds)]
+
+
+def distances(scores: Array) -> Array:
+    """How far scores are behind the first and best one, as far as that tells anything."""
+    return np.minimum(scores[0] - scores, MOST_BEHIND)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,7 @@ class Uncalibrated:
             return combined(similarities, shares, languages, mode, {})
         ranks = reciprocal_ranks(similarities, shares)
         best_first = np.sort(np.maximum(similarities, shares))[::-1]
-        scores = np.empty_like(best_first)
-        scores[np.argsort(-ranks, kind="stable")] = best_first
+        scores: Array = best_first[np.searchsorted(np.sort(-ranks), -ranks)]
         return scores
 
     def relevances(self, scores: Sequence[float], mode: Mode = "meaning") -> list[float]:

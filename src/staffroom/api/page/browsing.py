@@ -168,8 +168,7 @@ async def statuses(catalogue: Catalogue, filters: Filters) -> Facet:
 
 def replaced(filters: Filters, kind: Kind, values: Sequence[str]) -> Filters:
     """The filters with these values of one kind."""
-    changed = {name: getattr(filters, name) for name in _NAMES.values()}
-    return Filters(**{**changed, _NAMES[kind]: tuple(values)})
+    return replace(filters, **{_NAMES[kind]: tuple(values)})  # type: ignore[arg-type]
 
 
 _NAMES: Final[dict[str, str]] = {

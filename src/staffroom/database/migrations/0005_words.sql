@@ -110,6 +110,43 @@ CREATE TABLE staffroom.postings (
 
 ALTER TABLE staffroom.postings SET (autovacuum_vacuum_insert_scale_factor = 0.05);
 
+-- What a word may have been meant to be: one letter left out, changed, added, or two exchanged.
+CREATE FUNCTION staffroom.one_edit_away(word text) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT left(word, place - 1) || substr(word, place + 1)
+    FROM generate_series(1, length(word)) AS place
+    UNION
+    SELECT left(word, place - 1) || substr(word, place + 1, 1) || substr(word, place, 1)
+        || substr(word, place + 2)
+    FROM generate_series(1, length(word) - 1) AS place
+    UNION
+    SELECT left(word, place - 1) || letter || substr(word, place + changed)
+    FROM generate_series(1, length(word) + 1) AS place,
+        unnest(string_to_array('abcdefghijklmnopqrstuvwxyz', NULL)) AS letter,
+        generate_series(0, 1) AS changed
+$$;
+
+-- A question's words as the library has them, and how many scenarios have each: none has what the
+-- library does not know. Words of six letters and more are forgiven one slip.
+CREATE FUNCTION staffroom.words_asked(tenant_id uuid, language text, question text)
+RETURNS TABLE (word text, term integer, scenarios integer)
+LANGUAGE sql STABLE STRICT PARALLEL SAFE AS $$
+    SELECT DISTINCT coalesce(meant.word, w.word), coalesce(v.term, meant.term),
+        coalesce(v.scenarios, meant.scenarios, 0)
+    FROM staffroom.words_in(words_asked.language, words_asked.question) AS w
+    LEFT JOIN staffroom.vocabulary AS v
+        ON v.tenant_id = words_asked.tenant_id AND v.word = w.word AND v.scenarios > 0
+    LEFT JOIN LATERAL (
+        SELECT o.word, o.term, o.scenarios
+        FROM staffroom.one_edit_away(w.word) AS near
+        JOIN staffroom.vocabulary AS o
+            ON o.tenant_id = words_asked.tenant_id AND o.word = near AND o.scenarios > 0
+        WHERE v.term IS NULL AND w.word ~ '^[a-z]{6,40}$'
+        ORDER BY o.scenarios DESC, o.word
+        LIMIT 1
+    ) AS meant ON true
+$$;
+
 DO $$
 DECLARE
     tenant_table text;

@@ -35,11 +35,9 @@ WITH draft AS MATERIALIZED (
     FROM staffroom.word_statistics
     WHERE tenant_id = %(tenant_id)s
 ), spoken AS MATERIALIZED (
-    SELECT t.language, w.word, v.term,
-        coalesce(v.scenarios, 0) + (d.word IS NOT NULL)::integer AS scenarios
+    SELECT t.language, w.word, w.term, w.scenarios + (d.word IS NOT NULL)::integer AS scenarios
     FROM (SELECT DISTINCT language FROM counted) AS t
-    CROSS JOIN LATERAL staffroom.words_in(t.language, %(question)s) AS w
-    LEFT JOIN staffroom.vocabulary AS v ON v.tenant_id = %(tenant_id)s AND v.word = w.word
+    CROSS JOIN LATERAL staffroom.words_asked(%(tenant_id)s, t.language, %(question)s) AS w
     LEFT JOIN draft AS d ON d.word = w.word
 ), {asked}, {question}, {near}, {led_to} {scored}
 UNION ALL

@@ -20,3 +20,5 @@ AND (cardinality(%(subjects)s::text[]) = 0 OR s.subjects && %(subjects)s::text[]
 AND (cardinality(%(settings)s::text[]) = 0 OR s.setting = ANY(%(settings)s::text[]))
 AND (cardinality(%(tags)s::text[]) = 0 OR s.tags && %(tags)s::text[])
 AND (cardinality(%(languages)s::text[]) = 0 OR s.language = ANY(%(languages)s::text[]))
+AND (%(review_from)s::date IS NULL OR s.review_by >= %(review_from)s::date)
+AND (%(review_until)s::date IS NULL OR s.review_by <= %(review_until)s::date)

@@ -14,11 +14,9 @@ counted AS MATERIALIZED (
     FROM staffroom.word_statistics
     WHERE tenant_id = %(tenant_id)s AND scenarios > 0
 ), spoken AS MATERIALIZED (
-    SELECT t.language, w.word, v.term, coalesce(v.scenarios, 0) AS scenarios
+    SELECT t.language, w.word, w.term, w.scenarios
     FROM counted AS t
-    CROSS JOIN LATERAL staffroom.words_in(t.language, %(question)s) AS w
-    LEFT JOIN staffroom.vocabulary AS v
-        ON v.tenant_id = %(tenant_id)s AND v.word = w.word AND v.scenarios > 0
+    CROSS JOIN LATERAL staffroom.words_asked(%(tenant_id)s, t.language, %(question)s) AS w
 )
 
 -- name: asked
@@ -64,21 +62,28 @@ near AS MATERIALIZED (
 )
 
 -- name: led_to
--- The scenarios to which the question's words lead, read from the word's end that weighs most.
+-- The scenarios to which the question's words lead, read from the end of each word that weighs most.
+-- Only the first of them are held against the filters, one by one.
 said AS MATERIALIZED (
-    SELECT p.scenario_id
-    FROM asked AS a
-    CROSS JOIN LATERAL (
-        SELECT p.scenario_id, p.weight
-        FROM staffroom.postings AS p
-        WHERE p.tenant_id = %(tenant_id)s AND p.term = a.term
-        ORDER BY p.weight DESC
-        LIMIT (SELECT greatest(100, %(most_postings)s / count(*)) FROM asked)
-    ) AS p
-    JOIN staffroom.scenarios AS s ON s.tenant_id = %(tenant_id)s AND s.scenario_id = p.scenario_id
+    SELECT led.scenario_id
+    FROM (
+        SELECT p.scenario_id, sum(a.rarity * p.weight) AS weight
+        FROM asked AS a
+        CROSS JOIN LATERAL (
+            SELECT p.scenario_id, p.weight
+            FROM staffroom.postings AS p
+            WHERE p.tenant_id = %(tenant_id)s AND p.term = a.term
+            ORDER BY p.weight DESC
+            LIMIT (SELECT greatest(100, %(most_postings)s / count(*)) FROM asked)
+        ) AS p
+        GROUP BY p.scenario_id
+        ORDER BY weight DESC, p.scenario_id
+        LIMIT %(most_led)s
+    ) AS led
+    JOIN staffroom.scenarios AS s
+        ON s.tenant_id = %(tenant_id)s AND s.scenario_id = led.scenario_id
     WHERE {scope}
-    GROUP BY p.scenario_id
-    ORDER BY sum(a.rarity * p.weight) DESC, p.scenario_id
+    ORDER BY led.weight DESC, led.scenario_id
     LIMIT %(depth)s
 )
 
