@@ -215,6 +215,30 @@ async def test_any_question_is_searched_and_none_is_an_error(
     assert mode == "words" or len(found.matches) == 3
 
 
+@pytest.mark.parametrize(
+    ("question", "mode", "threshold", "filters", "reason"),
+    [
+        ("the of", "words", 0.0, Filters(), "no_words"),
+        ("bell", "words", 0.0, Filters(), None),
+        ("bell", "hybrid", 1.0, Filters(), "below_threshold"),
+        ("bell", "hybrid", 0.0, Filters(categories=("none",)), "nothing_there"),
+    ],
+)
+async def test_an_empty_list_says_why(
+    vector_ops: VectorOperations,
+    question: str,
+    mode: Any,
+    threshold: float,
+    filters: Filters,
+    reason: str | None,
+) -> None:
+    await vector_ops.batch_process(ROWS)
+
+    found = await vector_ops.search(question, 10, threshold, filters, mode=mode)
+
+    assert found.emptiness == reason
+
+
 async def test_an_unknown_mode_is_refused(vector_ops: VectorOperations) -> None:
     with pytest.raises(InputError, match="mode is 'fuzzy'; choose hybrid, meaning, words"):
         await vector_ops.search("late", mode="fuzzy")  # type: ignore[arg-type]

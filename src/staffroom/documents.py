@@ -51,6 +51,7 @@ def search_document(result: SearchResult) -> dict[str, Any]:
         "threshold": result.threshold,
         "best_relevance": _rounded(result.best_relevance),
         "related": [match_document(match) for match in result.related],
+        "reason": result.emptiness,
     }
 
 

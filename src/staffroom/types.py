@@ -162,6 +162,10 @@ class Filters:
         return self != Filters(statuses=self.statuses)
 
 
+Emptiness = Literal["below_threshold", "no_words", "nothing_there"]
+"""Nothing is relevant enough; no scenario has any of the words; none passes the filters."""
+
+
 @dataclass(frozen=True, slots=True)
 class SearchResult:
     """The matches at or above the threshold, best first.
@@ -177,6 +181,16 @@ class SearchResult:
     best_relevance: float | None
     related: tuple[Match, ...] = ()
     reason: OutOfScope | None = None
+    mode: Mode = "hybrid"
+
+    @property
+    def emptiness(self) -> Emptiness | OutOfScope | None:
+        """Why there are no matches, if there are none."""
+        if self.matches:
+            return None
+        if self.best_relevance is not None:
+            return self.reason or "below_threshold"
+        return "no_words" if self.mode == "words" else "nothing_there"
 
 
 @dataclass(frozen=True, slots=True)

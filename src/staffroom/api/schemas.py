@@ -25,7 +25,7 @@ from staffroom.database.vector_ops import MAX_LIMIT
 from staffroom.flows import ANSWER_MATCHES, MOST_MATCHES
 from staffroom.scenario import MAX_LENGTH_OTHERS
 from staffroom.text import MAX_QUESTION
-from staffroom.types import Filters, Mode, Outcome, Reason, Status, Verdict
+from staffroom.types import Emptiness, Filters, Mode, Outcome, OutOfScope, Reason, Status, Verdict
 
 MAX_FILTER_VALUES = 50
 
@@ -229,12 +229,13 @@ class MatchOut(ScenarioOut):
 
 
 class SearchOut(BaseModel):
-    """The matches, best first; `related` are the closest where none passed."""
+    """The matches, best first; `related` are the closest where none passed, `reason` says why."""
 
     matches: list[MatchOut]
     threshold: float
     best_relevance: float | None
     related: list[MatchOut]
+    reason: Emptiness | OutOfScope | None
 
 
 class SentenceOut(BaseModel):

@@ -93,12 +93,22 @@ def search(
     for match in result.matches:
         _print_match(match)
     if not result.matches:
-        best = "none" if result.best_relevance is None else f"{result.best_relevance:.2f}"
-        out.print(f"Nothing has relevance {result.threshold:.2f} or more; the best is {best}.")
+        out.print(_why_none(result))
     if result.related:
         out.print("Perhaps related:")
     for match in result.related:
         _print_match(match)
+
+
+def _why_none(result: SearchResult) -> str:
+    match result.emptiness:
+        case "no_words":
+            return "No scenario has one of these words; --mode hybrid finds what means the same."
+        case "nothing_there":
+            return "The library has no published scenario that passes the filters."
+        case _:
+            best = f"{result.best_relevance:.2f}"
+            return f"Nothing has relevance {result.threshold:.2f} or more; the best is {best}."
 
 
 async def _converse(app: App, limit: int, conversation: UUID | None, *, more: bool) -> None:

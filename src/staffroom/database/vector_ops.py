@@ -268,6 +268,7 @@ class VectorOperations:
             threshold,
             found[0].relevance if found else None,
             related=() if matches else tuple(found[:RELATED]),
+            mode=mode,
         )
 
     async def retrieve(

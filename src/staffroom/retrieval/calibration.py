@@ -53,7 +53,8 @@ class Reading:
 
 def distances(scores: Array) -> Array:
     """How far scores are behind the first and best one, as far as that tells anything."""
-    return np.minimum(scores[0] - scores, MOST_BEHIND)
+    behind: Array = np.minimum(scores[0] - scores, MOST_BEHIND)
+    return behind
 
 
 @dataclass(frozen=True, slots=True)
