@@ -14,7 +14,7 @@ LEAST_RELEVANCE: Final = 0.3
 LEAST_MARGIN: Final = 0.1
 """How far the second match has to be behind."""
 
-LEAST_LIKENESS: Final = 0.7
+LEAST_LIKENESS: Final = 0.75
 """Cosine between the question and a phrasing that an editor gave the scenario."""
 
 MOST_PHRASINGS: Final = 24

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from staffroom.api.fields import (
     TEXT,
@@ -56,7 +56,7 @@ class FiltersIn(Request):
     tags: Values = []
     languages: Values = []
     neighbouring_grades: Annotated[
-        bool, Field(description="Admit the grade bands beside those that are wanted.")
+        StrictBool, Field(description="Admit the grade bands beside those that are wanted.")
     ] = False
     review_from: Date | None = None
     review_until: Date | None = None
