@@ -252,7 +252,7 @@ async def test_an_abstention_says_why_and_cites_nothing(client: AsyncOpenAI) -> 
 async def test_an_uncertain_answer_says_so_first(
     client: AsyncOpenAI, library_server: Served
 ) -> None:
-    question = "How do I stop my Year 9s zipping their bags while I'm still explaining the last bit?"
+    question = "teachin on zoom n its all black boxes im talkin 2 myself any1 got tips"
     answer = answered(library_server, question)
 
     completion: Any = await chat(client, said("user", question))

@@ -82,7 +82,7 @@ def test_a_scenario_has_the_form_that_answers_need(row: dict[str, Any]) -> None:
     assert all(10 <= len(step.split()) - 1 <= 45 for step in steps)
     assert avoid.startswith("Avoid: ")
     assert 40 <= len(row["description"].split()) <= 110
-    assert 4 <= len(row["example_questions"]) <= 6
+    assert 4 <= len(row["example_questions"]) <= 12
     assert set(row["grade_bands"]) <= GRADE_BANDS
     assert row["grade_bands"]
     assert row["setting"] in SETTINGS

@@ -17,9 +17,9 @@ from staffroom.retrieval.logistic import sigmoid
 from staffroom.retrieval.scope import Scope, read_scope
 from staffroom.types import Array, Mode, OutOfScope, Vector
 
-CERTAIN_RELEVANCE: Final = 0.8
+CERTAIN_RELEVANCE: Final = 0.9
 """From here on a scenario is about the question, whatever it reads like, in any language. None of
-the 200 golden questions that must not be answered has a match of 0.7 or more."""
+the 200 golden questions that must not be answered has a match of 0.85 or more."""
 
 VERSION: Final = 3
 """Counts changes of what is fitted: another version's fit is not read, but made anew."""

@@ -8,7 +8,7 @@ from staffroom.retrieval.calibration import Calibration
 from staffroom.retrieval.logistic import log_odds
 from staffroom.types import Vectors
 
-SAME_RELEVANCE: Final = 0.25
+SAME_RELEVANCE: Final = 0.3
 """Questions of one group are on average as near to each other as a scenario of this relevance is
 to a question. Chosen on the fitting part of paraphrased golden questions, purity before size: below
 it topics that only share words run together, above it one topic falls apart."""
