@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -60,13 +61,13 @@ async def preview_draft(
     if not text:
         return Preview(errors, [], [])
     drafts = vector_ops.drafts
-    draft = Draft(content, (await embedder.embed([text], "passage"))[0])
+    vectors = await embedder.embed(list(map(clean_question, content.example_questions)), "query")
+    draft = Draft(content, (await embedder.embed([text], "passage"))[0], vectors)
     near = await drafts.neighbours(draft.embedding, but=scenario_id, limit=MAX_DUPLICATES)
     duplicates = [other for other in near if other.similarity >= NEAR_DUPLICATE]
     questions: list[PlacedQuestion] = []
-    examples = content.example_questions[:MAX_EXAMPLES]
-    vectors = await embedder.embed(list(map(clean_question, examples)), "query")
-    for question, vector in zip(examples, vectors, strict=True):
+    examples = zip(content.example_questions, vectors, strict=True)
+    for question, vector in islice(examples, MAX_EXAMPLES):
         place = await drafts.place(AskedQuestion(question, vector), draft, but=scenario_id)
         questions.append(PlacedQuestion(question, "example", place))
     for asked in await drafts.asked(draft.embedding, MAX_ASKED):

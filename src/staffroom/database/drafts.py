@@ -15,7 +15,7 @@ from staffroom.database.search import Wanted, ranked, read_candidates, search_pa
 from staffroom.database.statements import statement
 from staffroom.retrieval.calibration import Uncalibrated
 from staffroom.scenario import indexed_words
-from staffroom.types import STATUSES, Filters, Scenario, ScenarioContent, Status, Vector
+from staffroom.types import STATUSES, Filters, Scenario, ScenarioContent, Status, Vector, Vectors
 
 PLACES: Final = 20
 """Matches that a teacher may see: a draft behind them has no place."""
@@ -47,10 +47,12 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A scenario that is not stored, with the embedding of its text."""
+    """A scenario that is not stored, with the embeddings of its text and of its example questions.
+    Shape: examples (questions, dimensions)."""
 
     content: ScenarioContent
     embedding: Vector
+    examples: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ class Drafts:
             **search_parameters(self._tenant_id, wanted),
             "draft_id": DRAFT,
             "similarity": float(question.embedding @ draft.embedding),
+            "example": max(map(float, draft.examples @ question.embedding), default=None),
             "language": draft.content.metadata.language,
             "body": indexed_words(draft.content),
         }

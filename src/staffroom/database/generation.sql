@@ -8,6 +8,9 @@ CREATE TABLE staffroom.{vectors} (
     scenario_id uuid NOT NULL,
     revision integer NOT NULL,
     embedding halfvec({dimensions}) NOT NULL CHECK (abs(l2_norm(embedding) - 1) < 0.01),
+    -- Of its example questions. Kept beside the row, which a search by meaning alone reads whole;
+    -- vectors do not compress.
+    examples halfvec({dimensions})[] STORAGE EXTERNAL,
     PRIMARY KEY (tenant_id, scenario_id),
     FOREIGN KEY (tenant_id, scenario_id) REFERENCES staffroom.scenarios ON DELETE CASCADE
 );

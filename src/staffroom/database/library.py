@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+import numpy as np
 import psycopg
 
 from staffroom.database.batch import Effect, NumberedContent, RowEffect
@@ -77,7 +78,9 @@ class Library:
         edit = _Edit(reason, expected_revision, within)
         if embeddings is None:
             return await self._store_changed(generation, contents, edit)
-        return await self._write(generation, list(map(Item, contents, embeddings)), edit)
+        none = np.empty((0, embeddings.shape[1]), np.float32)
+        items = [Item(*ready, none) for ready in zip(contents, embeddings, strict=True)]
+        return await self._write(generation, items, edit)
 
     async def store_numbered(
         self,
@@ -161,9 +164,7 @@ class Library:
             for content, key in zip(contents, keys, strict=True)
             if not (key in known and known[key].is_indexed and known[key].holds(content))
         ]
-        vectors = await self._embedder.embed([embedded_text(content) for content in due], "passage")
-        items = list(map(Item, due, vectors))
-        written = await self._write(generation, items, edit)
+        written = await self._write(generation, await embedded(due, self._embedder), edit)
         results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
         results |= {
             source_key(content): result for content, result in zip(due, written, strict=True)
@@ -192,6 +193,15 @@ class Library:
             if edit.within:
                 await edit.within(connection, stored)
             return stored
+
+
+async def embedded(contents: Sequence[ScenarioContent], embedder: Embedder) -> list[Item]:
+    """The contents with their vectors. An example question is embedded as a question."""
+    vectors = await embedder.embed([embedded_text(content) for content in contents], "passage")
+    questions = [text for content in contents for text in content.example_questions]
+    ends = np.cumsum([len(content.example_questions) for content in contents])
+    examples = np.split(await embedder.embed(questions, "query"), ends[:-1])
+    return [Item(*parts) for parts in zip(contents, vectors, examples, strict=False)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from staffroom.database.rows import filter_parameters, scenario_from_row
 from staffroom.database.statements import statement
 from staffroom.monitoring.metrics import UNDER_RETURNED
 from staffroom.retrieval.calibration import Calibration, Uncalibrated
-from staffroom.retrieval.fusion import diverse
+from staffroom.retrieval.fusion import best_view, diverse
 from staffroom.types import Array, Filters, Match, Mode, OutOfScope, Vector
 
 EXACT_LIMIT: Final = 10_000
@@ -63,8 +63,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Scenarios that come into question, in no order, with the cosine and the share of the
-    question's words of each; a part that was not asked for is 0."""
+    """Scenarios that come into question, in no order, with the cosine to the best view and the
+    share of the question's words of each; a part that was not asked for is 0."""
 
     ids: list[UUID]
     similarities: Array
@@ -145,10 +145,9 @@ class Searcher:
         if parameters["by_meaning"] and (not rows or rows[0]["near"] < parameters["depth"]):
             UNDER_RETURNED.inc()
             return read_candidates(await self._run(connection, exact, parameters))
-        candidates = read_candidates(rows)
         if parameters["by_meaning"]:
-            self._canary.consider(tenant_id, parameters, candidates.similarities)
-        return candidates
+            self._canary.consider(tenant_id, parameters, _column(rows, "similarity", 0.0))
+        return read_candidates(rows)
 
     async def _matched(
         self, connection: Connection, tenant_id: UUID, chosen: Sequence[UUID]
@@ -188,10 +187,15 @@ def read_candidates(rows: Sequence[DictRow]) -> Candidates:
     """The candidates that rows of the fragment `scored` describe."""
     return Candidates(
         [row["scenario_id"] for row in rows],
-        np.array([row["similarity"] or 0.0 for row in rows], np.float64),
-        np.array([row["share"] for row in rows], np.float64),
+        best_view(_column(rows, "similarity", 0.0), _column(rows, "example", -1.0)),
+        _column(rows, "share", 0.0),
         [row["language"] for row in rows],
     )
+
+
+def _column(rows: Sequence[DictRow], name: str, missing: float) -> Array:
+    values = (missing if row[name] is None else row[name] for row in rows)
+    return np.fromiter(values, np.float64, len(rows))
 
 
 def ranked(

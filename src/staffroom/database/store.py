@@ -20,7 +20,7 @@ from staffroom.database.statements import statement
 from staffroom.errors import EditConflict
 from staffroom.scenario import content_sha256, indexed_words, source_key
 from staffroom.text import mend
-from staffroom.types import ScenarioContent, Vector
+from staffroom.types import ScenarioContent, Vector, Vectors
 
 MOST_WORDS: Final = 64
 """Words that lead to a scenario: those that tell most about it. All of its words count."""
@@ -28,10 +28,12 @@ MOST_WORDS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A scenario on its way into the library, with the vector of its text."""
+    """A scenario on its way into the library, with the vectors of its text and of its example
+    questions. Shape: examples (questions, dimensions)."""
 
     content: ScenarioContent
     vector: Vector
+    examples: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,8 @@ async def _write_vectors(
     vectors = {
         "revisions": [write.revision for write in writes],
         "embeddings": PackedVectors(np.stack([write.item.vector for write in writes])),
+        "example_of": [write.scenario_id for write in writes for _ in write.item.examples],
+        "examples": PackedVectors(np.concatenate([write.item.examples for write in writes])),
     }
     await connection.execute(statement("add_vectors", generation.vectors_table), key | vectors)
 

@@ -13,7 +13,7 @@ SAME_RELEVANCE: Final = 0.3
 to a question. Chosen on the fitting part of paraphrased golden questions, purity before size: below
 it topics that only share words run together, above it one topic falls apart."""
 
-SAME_COSINE: Final = 0.45
+SAME_COSINE: Final = 0.44
 """What that comes to with the default model, and what is taken where no model was calibrated."""
 
 Group = tuple[int, ...]

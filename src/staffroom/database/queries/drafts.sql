@@ -22,8 +22,8 @@ WHERE r.tenant_id = %(tenant_id)s
 ORDER BY nearest.similarity DESC, nearest.scenario_id;
 
 -- name: place_draft
--- What comes into question beside a draft, with both scores, as if the draft were in the library;
--- the draft's own cosine is known to whoever asks.
+-- What comes into question beside a draft, with its scores, as if the draft were in the library;
+-- the draft's own cosines are known to whoever asks.
 WITH draft AS MATERIALIZED (
     SELECT w.word, w.frequency, sum(w.frequency) OVER () AS length
     FROM staffroom.words_in(%(language)s, %(body)s) AS w
@@ -41,7 +41,7 @@ WITH draft AS MATERIALIZED (
     LEFT JOIN draft AS d ON d.word = w.word
 ), {asked}, {question}, {near}, {led_to} {scored}
 UNION ALL
-SELECT %(draft_id)s, %(similarity)s::double precision, coalesce((
+SELECT %(draft_id)s, %(similarity)s::double precision, %(example)s::double precision, coalesce((
     SELECT sum(a.rarity * d.frequency / (d.frequency + 1.2 * (0.25 + 0.75 * d.length / mean.length)))
     FROM asked AS a
     JOIN draft AS d ON d.word = a.word

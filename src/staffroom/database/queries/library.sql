@@ -7,7 +7,7 @@ SELECT pg_advisory_xact_lock(hashtextextended('staffroom.scenarios ' || %(tenant
 -- name: known_scenarios
 -- What the library has under the given keys, and whether a search finds it as it is now.
 SELECT s.source_id, s.scenario_id, s.revision, s.content_sha256,
-    v.scenario_id IS NOT NULL AND w.scenario_id IS NOT NULL AS is_indexed
+    v.examples IS NOT NULL AND w.scenario_id IS NOT NULL AS is_indexed
 FROM staffroom.scenarios AS s
 LEFT JOIN staffroom.{vectors} AS v
     ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.revision
@@ -62,12 +62,18 @@ DELETE FROM staffroom.{vectors}
 WHERE tenant_id = %(tenant_id)s AND scenario_id = ANY(%(scenario_ids)s);
 
 -- name: add_vectors
--- A batch of vectors, packed as one binary array.
-INSERT INTO staffroom.{vectors} (tenant_id, scenario_id, revision, embedding)
-SELECT %(tenant_id)s, r.scenario_id, r.revision, r.embedding
+-- A batch of vectors, packed as one binary array, and one of those of their example questions, each
+-- with the scenario that it belongs to.
+INSERT INTO staffroom.{vectors} (tenant_id, scenario_id, revision, embedding, examples)
+SELECT %(tenant_id)s, r.scenario_id, r.revision, r.embedding, coalesce(e.examples, '{{}}')
 FROM unnest(
     %(scenario_ids)s::uuid[], %(revisions)s::integer[], %(embeddings)s::halfvec[]
-) AS r (scenario_id, revision, embedding);
+) AS r (scenario_id, revision, embedding)
+LEFT JOIN (
+    SELECT scenario_id, array_agg(example) AS examples
+    FROM unnest(%(example_of)s::uuid[], %(examples)s::halfvec[]) AS o (scenario_id, example)
+    GROUP BY scenario_id
+) AS e ON e.scenario_id = r.scenario_id;
 
 -- name: get_scenario
 -- One scenario as it is now.
@@ -95,7 +101,8 @@ WHERE r.tenant_id = %(tenant_id)s AND r.scenario_id = %(scenario_id)s
 ORDER BY r.revision;
 
 -- name: scenarios_to_index
--- What this generation has not embedded yet, or only in an older revision, and what has no words.
+-- What this generation has not embedded yet, or only in part or in an older revision, and what has
+-- no words.
 SELECT {scenario}
 FROM staffroom.scenarios AS s
 {newest_revision}
@@ -104,7 +111,7 @@ LEFT JOIN staffroom.{vectors} AS v
 LEFT JOIN staffroom.scenario_words AS w
     ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id AND w.revision = s.revision
 WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
-    AND (v.scenario_id IS NULL OR w.scenario_id IS NULL)
+    AND (v.examples IS NULL OR w.scenario_id IS NULL)
 ORDER BY s.scenario_id
 LIMIT %(limit)s;
 

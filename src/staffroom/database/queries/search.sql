@@ -88,8 +88,10 @@ said AS MATERIALIZED (
 )
 
 -- name: scored
--- Both scores of every scenario that comes into question, and how many the way by meaning gave.
+-- The scores of every scenario that comes into question, with that of its nearest example question,
+-- and how many the way by meaning gave.
 SELECT c.scenario_id, -(v.embedding <#> %(embedding)s::halfvec) AS similarity,
+    (SELECT max(-(e <#> %(embedding)s::halfvec)) FROM unnest(v.examples) AS e) AS example,
     coalesce(-(w.words <#> (SELECT words FROM question)), 0) AS share,
     coalesce(w.language, '') AS language, (SELECT count(*) FROM near) AS near
 FROM (SELECT scenario_id FROM near UNION SELECT scenario_id FROM said) AS c
