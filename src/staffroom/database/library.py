@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 
 from staffroom.database.batch import Effect, NumberedContent, RowEffect
+from staffroom.database.catalogue import no_scenario
 from staffroom.database.connection import Database
 from staffroom.database.generations import Generation, open_generation
 from staffroom.database.rows import content_from_row
@@ -18,6 +19,9 @@ from staffroom.database.store import (
     Known,
     Stored,
     Within,
+    add_audit,
+    check_revision,
+    forget_words,
     known_scenarios,
     write_scenarios,
 )
@@ -150,6 +154,59 @@ class Library:
             done += len(contents)
             if progress:
                 progress(Progress("Indexing the library anew", done, None, "rows"))
+
+    async def delete(self, scenario_id: UUID, expected_revision: int | None) -> None:
+        """The scenario, its history and its vectors are gone.
+
+        Raises: NotFoundError; EditConflict if its revision is not the expected one.
+        """
+        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
+        async with self._database.transaction(self._tenant_id) as connection:
+            await connection.execute(statement("lock_library"), {"tenant_id": self._tenant_id})
+            cursor = await connection.execute(statement("get_scenario"), key)
+            if row := await cursor.fetchone():
+                check_revision(scenario_id, row["revision"], expected_revision)
+            await forget_words(connection, self._tenant_id, [scenario_id])
+            cursor = await connection.execute(statement("delete_scenario"), key)
+            if cursor.rowcount == 0:
+                raise no_scenario(scenario_id)
+            await connection.execute(statement("advance_library"), {"tenant_id": self._tenant_id})
+            await add_audit(
+                connection,
+                self._tenant_id,
+                actor=self._author,
+                action="scenario.delete",
+                subject_id=scenario_id,
+                detail={},
+            )
+
+    async def version(self) -> int:
+        """Grows with every change of the library."""
+        await self._database.ensure_tenant(self._tenant_id)
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("library_version"), {"tenant_id": self._tenant_id}
+            )
+            row = await cursor.fetchone()
+        assert row is not None
+        return int(row["version"])
+
+    async def needs_starter(self) -> bool:
+        """The tenant has not been given the starter library yet."""
+        await self._database.ensure_tenant(self._tenant_id)
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("needs_starter_library"), {"tenant_id": self._tenant_id}
+            )
+            row = await cursor.fetchone()
+        return row is not None and bool(row["needed"])
+
+    async def mark_starter(self) -> None:
+        """The tenant will not be given the starter library again."""
+        async with self._database.transaction(self._tenant_id) as connection:
+            await connection.execute(
+                statement("mark_starter_library"), {"tenant_id": self._tenant_id}
+            )
 
     async def _store_changed(
         self,

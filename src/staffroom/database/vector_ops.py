@@ -10,7 +10,7 @@ import psycopg
 
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
 from staffroom.database.batch import NumberedContent, Row, RowEffect, RowReader, errors_of, report
-from staffroom.database.catalogue import Catalogue, no_scenario
+from staffroom.database.catalogue import Catalogue
 from staffroom.database.connection import Database
 from staffroom.database.drafts import Drafts
 from staffroom.database.generations import set_calibration
@@ -20,18 +20,10 @@ from staffroom.database.imports import Imports
 from staffroom.database.insights import Insights
 from staffroom.database.interactions import Interactions
 from staffroom.database.library import Library
-from staffroom.database.rows import (
-    check_vectors,
-)
+from staffroom.database.rows import check_vectors
 from staffroom.database.search import Candidates, Searcher, Wanted
-from staffroom.database.statements import statement
-from staffroom.database.store import Stored, Within, add_audit, check_revision, forget_words
-from staffroom.errors import (
-    InputError,
-    InvalidScenario,
-    SearchError,
-    UnavailableError,
-)
+from staffroom.database.store import Stored, Within, check_revision
+from staffroom.errors import InputError, InvalidScenario, SearchError, UnavailableError
 from staffroom.monitoring.error_tracking import track_vector_operation
 from staffroom.retrieval.calibration import Calibration
 from staffroom.scenario import row_from, scenario_from, unknown_fields
@@ -55,8 +47,6 @@ from staffroom.types import (
 MAX_LIMIT: Final = 1_000
 RELATED: Final = 3
 """Scenarios that are named as perhaps related where none passed."""
-
-FILL_BATCH: Final = 256
 
 
 class VectorOperations:
@@ -194,25 +184,7 @@ class VectorOperations:
 
         Raises: NotFoundError; EditConflict if its revision is not the expected one.
         """
-        key = {"tenant_id": self._tenant_id, "scenario_id": scenario_id}
-        async with self._database.transaction(self._tenant_id) as connection:
-            await connection.execute(statement("lock_library"), {"tenant_id": self._tenant_id})
-            cursor = await connection.execute(statement("get_scenario"), key)
-            if row := await cursor.fetchone():
-                check_revision(scenario_id, row["revision"], expected_revision)
-            await forget_words(connection, self._tenant_id, [scenario_id])
-            cursor = await connection.execute(statement("delete_scenario"), key)
-            if cursor.rowcount == 0:
-                raise no_scenario(scenario_id)
-            await connection.execute(statement("advance_library"), {"tenant_id": self._tenant_id})
-            await add_audit(
-                connection,
-                self._tenant_id,
-                actor=self._author,
-                action="scenario.delete",
-                subject_id=scenario_id,
-                detail={},
-            )
+        await self._library.delete(scenario_id, expected_revision)
 
     async def find_similar_scenarios(
         self,
@@ -356,31 +328,15 @@ class VectorOperations:
 
     async def library_version(self) -> int:
         """Grows with every change of the library."""
-        await self._database.ensure_tenant(self._tenant_id)
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("library_version"), {"tenant_id": self._tenant_id}
-            )
-            row = await cursor.fetchone()
-        assert row is not None
-        return int(row["version"])
+        return await self._library.version()
 
     async def needs_starter_library(self) -> bool:
         """The tenant has not been given the starter library yet."""
-        await self._database.ensure_tenant(self._tenant_id)
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("needs_starter_library"), {"tenant_id": self._tenant_id}
-            )
-            row = await cursor.fetchone()
-        return row is not None and bool(row["needed"])
+        return await self._library.needs_starter()
 
     async def mark_starter_library(self) -> None:
         """The tenant will not be given the starter library again."""
-        async with self._database.transaction(self._tenant_id) as connection:
-            await connection.execute(
-                statement("mark_starter_library"), {"tenant_id": self._tenant_id}
-            )
+        await self._library.mark_starter()
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
         """As `Library.embed_missing`."""
