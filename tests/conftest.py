@@ -12,7 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -89,7 +89,9 @@ def server() -> Iterator[str]:
     """The address of a running server, for a login that may do everything."""
     folder = Path(tempfile.mkdtemp(prefix="sr-"))
     server = EmbeddedServer(folder)
-    yield server.start()
+    address = server.start()
+    _forgo_durability(address)
+    yield address
     server.stop()
     shutil.rmtree(folder)
 
@@ -109,9 +111,10 @@ def template(server: str) -> str:
 
 
 @pytest.fixture
-def database_url(server: str, template: str) -> str:
+def database_url(server: str, template: str) -> Iterator[str]:
     """A database of the test's own."""
-    return _create_database(server, f"test_{next(_numbers)}", template)
+    with _own_database(server, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -193,8 +196,10 @@ def own_library_server(
     server: str, starter_template: str, models: Path, home: Path
 ) -> Iterator[Served]:
     """A server with the starter library, which the test may change as it likes."""
-    url = _create_database(server, f"test_{next(_numbers)}", starter_template)
-    with serving(_installation(url, models, home)) as served:
+    with (
+        _own_database(server, starter_template) as url,
+        serving(_installation(url, models, home)) as served,
+    ):
         yield served
 
 
@@ -255,8 +260,24 @@ def _installation(url: str, models: Path, home: Path) -> Settings:
     return Settings(database_url=url, models=models, home=home, writer="extractive")
 
 
+def _forgo_durability(server: str) -> None:
+    """What tests store need not outlive the machine: half of a clone was waiting for the disk."""
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
+
+
+@contextmanager
+def _own_database(server: str, template: str) -> Iterator[str]:
+    """A database that is dropped after use: what is gone soon is never written to the disk."""
+    name = f"test_{next(_numbers)}"
+    yield _create_database(server, name, template)
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
 def _create_database(server: str, name: str, template: str) -> str:
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
     parts = conninfo_to_dict(server)
     return f"postgresql://{parts['user']}@/{name}?host={parts['host']}"

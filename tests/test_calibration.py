@@ -1,12 +1,12 @@
 """From scores to relevance: kept in order, kept with its model, and reported on other questions."""
 
-import asyncio
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +27,7 @@ from staffroom.retrieval.calibration import (
 )
 from staffroom.retrieval.scope import BUCKETS, KINDS, Scope
 from staffroom.types import Mode, OutOfScope, Progress, Vector
+from tests.command import Command
 from tests.conftest import _create_database
 from tests.embedding_checkpoints import make_checkpoint
 from tests.fakes import WordEmbedder
@@ -145,24 +146,61 @@ def test_the_shipped_calibration_is_that_of_the_default_model_and_of_no_other(
         assert shipped_calibration(other) is None
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What `staffroom eval calibrate --dry-run --write` did: fitting takes too long to do twice."""
+
+    report: CalibrationReport
+    written: dict[str, Any]
+    before: list[tuple[Any, ...]]
+    after: list[tuple[Any, ...]]
+
+
 @pytest.fixture(scope="session")
-def fitted(server: str, template: str, models: Path) -> tuple[Calibration, CalibrationReport]:
+def fitted(
+    server: str, template: str, models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Fitted:
     """The default model, fitted anew."""
+    url = _create_database(server, "test_calibrating", template)
+    file = tmp_path_factory.mktemp("fitted") / "calibration.json"
+    staffroom = Command(
+        {
+            "STAFFROOM_DATABASE_URL": url,
+            "STAFFROOM_MODELS": str(models),
+            "STAFFROOM_WRITER": "extractive",
+            "STAFFROOM_STARTER_LIBRARY": "false",
+        }
+    )
+    staffroom("search", "noise")
+    before = _calibrations(url)
+    report = staffroom.json("eval", "calibrate", "--dry-run", "--write", file)
+    return Fitted(report, json.loads(file.read_text()), before, _calibrations(url))
 
-    async def fit() -> tuple[Calibration, CalibrationReport]:
-        app = App(_settings(_create_database(server, "test_calibrating", template), models))
-        try:
-            return await calibrate(app.embedder, app.vector_ops)
-        finally:
-            await app.close()
 
-    return asyncio.run(fit())
+def _calibrations(url: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute("SELECT model, calibration FROM staffroom.generations").fetchall()
+
+
+@pytest.mark.slow
+def test_a_calibration_can_be_fitted_and_only_looked_at(fitted: Fitted) -> None:
+    report = fitted.report
+
+    assert fitted.after == fitted.before
+    ((model, _),) = fitted.before
+    assert report["model"] == model == fitted.written["model"]
+    assert fitted.written["calibration"].keys() >= {"readings", "words"}
+    assert report["questions"] > report["unanswerable"] > 0
+    assert report["answered"] > 0.5 > report["unanswerable_answered"]
+    assert set(report["answered_by_kind"]) >= {"medical", "legal", "off_topic"}
 
 
 def test_fitting_the_default_model_again_gives_what_is_shipped(
-    fitted: tuple[Calibration, CalibrationReport], default_model: str
+    fitted: Fitted, default_model: str
 ) -> None:
-    again, shipped = fitted[0], shipped_calibration(default_model)
+    again = read_calibration(fitted.written["calibration"])
+    shipped = shipped_calibration(default_model)
+    assert again is not None
     assert shipped is not None
     assert shipped.scope is not None
     assert again.scope is not None
@@ -177,10 +215,8 @@ def test_fitting_the_default_model_again_gives_what_is_shipped(
         assert np.corrcoef(mine, theirs)[0, 1] > 0.999, name
 
 
-def test_the_default_model_is_calibrated_well_enough(
-    fitted: tuple[Calibration, CalibrationReport], default_model: str
-) -> None:
-    report = fitted[1]
+def test_the_default_model_is_calibrated_well_enough(fitted: Fitted, default_model: str) -> None:
+    report = fitted.report
 
     assert report["model"] == default_model
     assert report["threshold"] == SIMILARITY_THRESHOLD
@@ -290,19 +326,9 @@ async def test_what_a_scope_refuses_is_set_aside_and_named_as_perhaps_related(
 
 
 @pytest.fixture(scope="session")
-def starter_url(server: str, template: str, models: Path) -> str:
+def starter_url(server: str, starter_template: str) -> str:
     """A database with the starter library, prepared for the default model."""
-    url = _create_database(server, "test_calibration_starter", template)
-
-    async def prepare() -> None:
-        app = App(_settings(url, models))
-        try:
-            await app.prepare()
-        finally:
-            await app.close()
-
-    asyncio.run(prepare())
-    return url
+    return _create_database(server, "test_calibration_starter", starter_template)
 
 
 def _settings(url: str, models: Path, **more: Any) -> Settings:

@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
 from staffroom.config import Settings
+from tests.command import Command
 from tests.evaluation_data import QUERIES, write_data_set
 
 ROWS = [
@@ -32,31 +32,7 @@ ROWS = [
 LOUD = "my class is so loud, everybody talks"
 TRACTOR = "How do I change the oil of a tractor?"
 NOBODY = "01900000-0000-7000-8000-000000000000"
-
-
-class Command:
-    """Runs `staffroom` against one database."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = {**os.environ, **environment}
-
-    def __call__(
-        self, *arguments: str | Path, code: int = 0, stdin: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "staffroom.cli", *map(str, arguments)],
-            env=self.environment,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
-    def json(self, *arguments: str | Path, code: int = 0) -> Any:
-        return json.loads(self(*arguments, "--json", code=code).stdout)
+EMPTY_LIBRARY = {"STAFFROOM_WRITER": "extractive", "STAFFROOM_STARTER_LIBRARY": "false"}
 
 
 @pytest.fixture
@@ -67,8 +43,7 @@ def staffroom(settings: Settings, models: Path) -> Command:
         {
             "STAFFROOM_DATABASE_URL": settings.database_url.get_secret_value(),
             "STAFFROOM_MODELS": str(models),
-            "STAFFROOM_WRITER": "extractive",
-            "STAFFROOM_STARTER_LIBRARY": "false",
+            **EMPTY_LIBRARY,
         }
     )
 
@@ -449,28 +424,6 @@ def test_runs_are_stored_drawn_and_compared(staffroom: Command, tmp_path: Path) 
     assert "different questions" in error
 
 
-@pytest.mark.slow
-def test_a_calibration_can_be_fitted_and_only_looked_at(staffroom: Command, tmp_path: Path) -> None:
-    staffroom("search", "noise")
-    file = tmp_path / "calibration.json"
-    before = calibrations(staffroom)
-
-    report = staffroom.json("eval", "calibrate", "--dry-run", "--write", file)
-
-    assert calibrations(staffroom) == before
-    ((model, _),) = before
-    assert report["model"] == model == json.loads(file.read_text())["model"]
-    assert json.loads(file.read_text())["calibration"].keys() >= {"readings", "words"}
-    assert report["questions"] > report["unanswerable"] > 0
-    assert report["answered"] > 0.5 > report["unanswerable_answered"]
-    assert set(report["answered_by_kind"]) >= {"medical", "legal", "off_topic"}
-
-
-def calibrations(staffroom: Command) -> list[tuple[Any, ...]]:
-    with psycopg.connect(staffroom.environment["STAFFROOM_DATABASE_URL"]) as connection:
-        return connection.execute("SELECT model, calibration FROM staffroom.generations").fetchall()
-
-
 def test_models_are_listed_found_and_whole(staffroom: Command) -> None:
     listed = staffroom.json("models", "list")
 
@@ -496,7 +449,6 @@ def test_the_doctor_finds_an_installation_well_and_names_what_is_not(staffroom: 
 def local(models: Path, home: Path) -> Iterator[Command]:
     """The command as it is on a laptop: its own server, and the starter library."""
     command = Command({"STAFFROOM_HOME": str(home), "STAFFROOM_MODELS": str(models)})
-    command.environment.pop("STAFFROOM_DATABASE_URL", None)
     yield command
     command("db", "stop")
 
@@ -571,7 +523,7 @@ def count_scenarios(url: str) -> int:
 def test_a_session_that_is_told_to_end_leaves_no_server_behind(
     local: Command, number: signal.Signals
 ) -> None:
-    local.environment["STAFFROOM_WRITER"] = "extractive"
+    local.environment |= EMPTY_LIBRARY
     with subprocess.Popen(
         [sys.executable, "-m", "staffroom.cli", "ask"],
         env=local.environment,
@@ -593,7 +545,7 @@ def test_a_session_that_is_told_to_end_leaves_no_server_behind(
 
 @pytest.mark.slow
 def test_ctrl_c_at_the_prompt_ends_the_session(local: Command) -> None:
-    local.environment["STAFFROOM_WRITER"] = "extractive"
+    local.environment |= EMPTY_LIBRARY
     terminal, side = pty.openpty()
     with subprocess.Popen(
         [sys.executable, "-m", "staffroom.cli", "ask"],
@@ -608,11 +560,12 @@ def test_ctrl_c_at_the_prompt_ends_the_session(local: Command) -> None:
         shown = b""
         while b"Your question" not in shown:
             shown += os.read(terminal, 1000)
-        # Between the prompt and the wait for a key, Python loses a Ctrl-C: press again.
-        for _ in range(60):
+        # Between the prompt and the wait for a key, Python loses a Ctrl-C: press again, but not
+        # while a busy machine still carries out the first.
+        for _ in range(3):
             os.write(terminal, b"\x03")
             with suppress(subprocess.TimeoutExpired):
-                session.wait(0.5)
+                session.wait(10)
                 break
         assert session.wait(30) == 0
     os.close(terminal)

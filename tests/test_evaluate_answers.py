@@ -35,9 +35,9 @@ Evaluated = tuple[AnswersReport, list[Progress]]
 
 
 @pytest.fixture(scope="session")
-def evaluated(server: str, template: str, models: Path) -> Evaluated:
+def evaluated(server: str, starter_template: str, models: Path) -> Evaluated:
     """The report on three writers, and how far it said to be on its way."""
-    url = _create_database(server, "test_evaluate_answers", template)
+    url = _create_database(server, "test_evaluate_answers", starter_template)
     steps: list[Progress] = []
 
     async def evaluate() -> AnswersReport:
