@@ -24,6 +24,7 @@ from staffroom.evaluation.calibrate import CalibrationReport
 from staffroom.evaluation.calibrate import calibrate as fit_calibration
 from staffroom.evaluation.evaluate import scratch_library
 from staffroom.evaluation.grounding import evaluate_grounding, fit_support, read_claims
+from staffroom.evaluation.ingest import bench_ingest
 from staffroom.evaluation.load import measure_load
 from staffroom.evaluation.runs import MODES
 from staffroom.models import model_path
@@ -199,6 +200,28 @@ def search_(
     async def work(app: App) -> list[Comparison]:
         with progress_bars() as progress:
             return await bench_search(app.database, app.vector_ops, app.embedder, rows, progress)
+
+    _print_comparisons(with_app(work), json=json)
+
+
+@bench.command()
+def ingest(
+    rows: Annotated[int, typer.Option(min=256, help="Rows with ready vectors to store.")] = 5_000,
+    texts: Annotated[int, typer.Option(min=64, help="Rows to embed and store.")] = 512,
+    json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Store rows, beside bare COPY and the embedder alone, while questions are asked."""
+
+    async def work(app: App) -> list[Comparison]:
+        with progress_bars() as progress:
+            return await bench_ingest(
+                app.database,
+                app.vector_ops,
+                app.embedder,
+                ready=rows,
+                texts=texts,
+                progress=progress,
+            )
 
     _print_comparisons(with_app(work), json=json)
 

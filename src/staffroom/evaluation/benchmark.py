@@ -70,8 +70,8 @@ async def bench_embed(embedder: Embedder, model: Path) -> list[Comparison]:
     single = await _measured(ways, [[question] for question in questions])
     bulk = await _measured(ways, [texts])
     return [
-        _comparison("one question", [1000 * seconds for seconds in single], "ms"),
-        _comparison("bulk text", [1000 * seconds / len(texts) for seconds in bulk], "ms a text"),
+        comparison("one question", [1000 * seconds for seconds in single], "ms"),
+        comparison("bulk text", [1000 * seconds / len(texts) for seconds in bulk], "ms a text"),
     ]
 
 
@@ -88,8 +88,8 @@ async def bench_search(
     await database.ensure_tenant(tenant_id, "Benchmark")
     try:
         library = vector_ops.for_tenant(tenant_id)
-        vectors = await _synthetic_vectors(embedder, rows)
-        await _store(library, vectors, progress)
+        vectors = await synthetic_vectors(embedder, rows)
+        await store_synthetic(library, vectors, progress)
         return await _compare_search(database, library, embedder, tenant_id, vectors)
     finally:
         await database.erase_tenant(tenant_id)
@@ -128,10 +128,10 @@ async def _compare_search(
     shares = [_found_share(await ours("meaning")(query), vectors, query[1]) for query in queries]
     among = f"among {len(vectors):,}"
     return [
-        _comparison(
+        comparison(
             f"search by meaning {among}, against the bare statement", [meaning, least], "ms"
         ),
-        _comparison(f"hybrid {among}, against meaning alone", [hybrid, meaning], "ms"),
+        comparison(f"hybrid {among}, against meaning alone", [hybrid, meaning], "ms"),
         Comparison(
             what=f"recall@{LIMIT}", ours=fmean(shares), theirs=None, unit="share", ratio=None
         ),
@@ -159,13 +159,14 @@ async def _measured(
     return [median(taken) for taken in times]
 
 
-def _comparison(what: str, times: Sequence[float], unit: str) -> Comparison:
+def comparison(what: str, times: Sequence[float], unit: str) -> Comparison:
+    """What our time and that beside it come to."""
     ours, theirs = times[0], times[1] if len(times) > 1 else None
     ratio = None if theirs is None else theirs / ours
     return Comparison(what=what, ours=ours, theirs=theirs, unit=unit, ratio=ratio)
 
 
-async def _synthetic_vectors(embedder: Embedder, rows: int) -> Vectors:
+async def synthetic_vectors(embedder: Embedder, rows: int) -> Vectors:
     """Vectors that lie as real ones do: around those of the starter library's texts."""
     texts = [f"{row['name']}\n{row['description']}" for row in starter_rows()]
     return _nearby(await embedder.embed(texts, "passage"), rows, seed=1)
@@ -180,9 +181,10 @@ def _nearby(vectors: Vectors, count: int, seed: int) -> Vectors:
     return near
 
 
-async def _store(
+async def store_synthetic(
     library: VectorOperations, vectors: Vectors, progress: ProgressListener | None
 ) -> None:
+    """A scenario of random advice is in the library for each vector."""
     # Not for secrets: sentences of real advice, so that words are as frequent as they really are.
     random = Random(3)  # noqa: S311
     sentences = [line for row in starter_rows() for line in row["expected_response"].splitlines()]
