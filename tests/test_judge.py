@@ -30,6 +30,13 @@ async def server() -> AsyncIterator[OpenAIServer]:
 
 @pytest.fixture
 async def judge(server: OpenAIServer) -> AsyncIterator[Judge]:
+    judge = Judge(OpenAIWriter("strong-model", server.url, None))
+    yield judge
+    await judge.close()
+
+
+@pytest.fixture
+async def hasty_judge(server: OpenAIServer) -> AsyncIterator[Judge]:
     judge = Judge(OpenAIWriter("strong-model", server.url, None), seconds=0.3)
     yield judge
     await judge.close()
@@ -71,11 +78,11 @@ async def test_a_paraphrase_that_the_judge_finds_in_the_advice_keeps_its_words(
     ],
 )
 async def test_in_doubt_and_on_every_failure_the_advice_is_quoted(
-    judge: Judge, server: OpenAIServer, reply: Reply
+    hasty_judge: Judge, server: OpenAIServer, reply: Reply
 ) -> None:
     server.script = [reply]
 
-    found = await said(grounding(judge), PARAPHRASE)
+    found = await said(grounding(hasty_judge), PARAPHRASE)
 
     assert found is not None
     assert found.text in ADVICE

@@ -1,11 +1,12 @@
 """How good the search is, as an editor measures it in a browser."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 import httpx
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from staffroom.ai.llm_service import last_answer
 from staffroom.app import App
@@ -118,6 +119,33 @@ async def test_a_question_is_added_by_keyboard_alone(
     await page.keyboard.press("Enter")
 
     await expect(page.locator(".golden-row .golden-question")).to_have_text("Why so loud?")
+
+
+async def test_a_choice_made_while_the_list_is_found_anew_stays(
+    page: Page, own_library_server: Served
+) -> None:
+    held = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await held.wait()
+        await route.continue_()
+
+    await page.goto("/insights/golden", wait_until="networkidle")
+    await page.get_by_label("The question").fill(SILENCE)
+    choice = page.get_by_role("checkbox", name="Getting silence from the whole class")
+    await expect(choice).to_be_visible()
+    await page.route("**/insights/golden", hold)
+    async with page.expect_request("**/insights/golden"):
+        await page.get_by_role("button", name="Find").click()
+    await choice.focus()
+    async with page.expect_request("**/insights/golden"):
+        await page.keyboard.press("Space")
+    async with page.expect_response("**/insights/golden"):
+        held.set()
+
+    await expect(page.locator("#golden-candidates")).not_to_have_attribute("aria-busy", "true")
+    await expect(choice).to_be_checked()
+    await expect(choice).to_be_focused()
 
 
 async def test_what_is_missing_or_there_already_is_said_in_the_form(

@@ -2,7 +2,7 @@
 
 import { Problem, request, send, swap } from "./api.js";
 import { readable } from "./chart.js";
-import { announce, debounce, fill, find, findAll, toast } from "./dom.js";
+import { announce, fill, find, findAll, toast } from "./dom.js";
 import { newKey } from "./idempotency.js";
 import { moment } from "./moment.js";
 import { t } from "./texts.js";
@@ -116,9 +116,19 @@ function remove(dialog) {
 }
 
 let looking = new AbortController();
+let pause = 0;
+
+/** A reader who has gone on to the boxes stays on the same one. */
+function replaceCandidates(found) {
+  const place = find("#golden-candidates");
+  const box = place.contains(document.activeElement) && document.activeElement.value;
+  place.replaceWith(found);
+  if (box) findAll("[name=scenario_id]", found).find(({ value }) => value === box)?.focus();
+}
 
 /** What the question, or other words, find takes the place of what was found before. */
 async function look() {
+  clearTimeout(pause);
   looking.abort();
   looking = new AbortController();
   const { signal } = looking;
@@ -133,7 +143,7 @@ async function look() {
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     const found = page.getElementById("golden-candidates");
     if (!found) throw new Problem({ status: 401 });
-    find("#golden-candidates").replaceWith(found);
+    replaceCandidates(found);
     const count = findAll("[name=scenario_id]", found).length;
     announce(count ? t("golden.choose.found", { count }) : t("golden.choose.nothing"));
   } catch (error) {
@@ -144,7 +154,10 @@ async function look() {
   }
 }
 
-const lookSoon = debounce(look, 350);
+function lookSoon() {
+  clearTimeout(pause);
+  pause = setTimeout(look, 350);
+}
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -158,6 +171,11 @@ document.addEventListener("submit", (event) => {
 });
 document.addEventListener("input", (event) => {
   if (event.target.matches("#golden-question, #golden-find")) lookSoon();
+});
+document.addEventListener("change", (event) => {
+  // The list that is on its way was asked for without this choice.
+  const isChoice = event.target.matches("#golden [name=scenario_id]");
+  if (isChoice && find("#golden-candidates").ariaBusy === "true") look();
 });
 document.addEventListener("click", (event) => {
   const dialog = event.target.closest("#golden-remove");
