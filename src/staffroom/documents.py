@@ -40,6 +40,7 @@ def match_document(match: Match) -> dict[str, Any]:
         "id": document.pop("id"),
         "name": document.pop("name"),
         "relevance": round(match.relevance, DIGITS),
+        "worked": match.worked,
         **document,
     }
 

@@ -127,10 +127,14 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A scenario and how well it fits a question: relevance in 0 to 1, higher is better."""
+    """A scenario and how well it fits a question: relevance in 0 to 1, higher is better.
+
+    `worked` counts the exchanges in which its advice was reported to have worked.
+    """
 
     scenario: Scenario
     relevance: float
+    worked: int = 0
 
 
 Mode = Literal["hybrid", "meaning", "words"]

@@ -226,6 +226,9 @@ class MatchOut(ScenarioOut):
     """A scenario and its relevance to the question."""
 
     relevance: float
+    worked: Annotated[
+        int, Field(description="Exchanges in which its advice was reported to have worked.")
+    ]
 
 
 class SearchOut(BaseModel):

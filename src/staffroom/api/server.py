@@ -30,6 +30,7 @@ from staffroom.api import (
     questions,
     scenarios,
     signin_pages,
+    standings,
 )
 from staffroom.api.access import KeyGuard
 from staffroom.api.description import DescribedAPI
@@ -51,6 +52,7 @@ ROUTERS: Final = (
     questions.router,
     drafts.router,
     scenarios.router,
+    standings.router,
     imports.router,
     interactions.router,
     golden.router,

@@ -10,6 +10,7 @@ from uuid_utils.compat import uuid7
 
 from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation
+from staffroom.database.standings import count_worked
 from staffroom.database.statements import statement
 from staffroom.errors import InputError, NotFoundError
 from staffroom.text import mend
@@ -149,6 +150,8 @@ class Interactions:
         }
         async with self._database.transaction(self._tenant_id) as connection:
             await connection.execute(statement("add_feedback"), row)
+            if verdict == "worked":
+                await count_worked(connection, self._tenant_id, interaction_id)
         return feedback_id
 
     async def page(

@@ -23,6 +23,7 @@ from staffroom.database.statements import statement
 from staffroom.monitoring.metrics import UNDER_RETURNED
 from staffroom.retrieval.calibration import Calibration, Uncalibrated
 from staffroom.retrieval.fusion import best_view, diverse
+from staffroom.retrieval.standing import raised, weight
 from staffroom.types import Array, Filters, Match, Mode, OutOfScope, Vector
 
 EXACT_LIMIT: Final = 10_000
@@ -117,10 +118,7 @@ class Searcher:
             for scenario_id, relevance in zip(chosen, relevances, strict=False)
             if scenario_id in rows
         ]
-        return [
-            Match(scenario_from_row(row), relevance)
-            for row, relevance in _told_once(found, wanted.limit)
-        ]
+        return [_match(*each) for each in _told_once(_by_standing(found), wanted.limit)]
 
     async def candidates(self, tenant_id: UUID, wanted: Wanted) -> Candidates:
         """What comes into question, with the scores that are fitted on."""
@@ -207,6 +205,19 @@ def ranked(
     )
     order = sorted(range(len(scores)), key=lambda place: (-scores[place], candidates.ids[place]))
     return order, calibration.relevances([float(scores[place]) for place in order], mode)
+
+
+def _by_standing(found: Sequence[tuple[DictRow, float]]) -> Sequence[tuple[DictRow, float]]:
+    """The rows with the relevance that reports of success leave them with, best first."""
+    relevances = raised(
+        [relevance for _, relevance in found], [weight(row["worked"]) for row, _ in found]
+    )
+    rows = (row for row, _ in found)
+    return sorted(zip(rows, relevances, strict=True), key=lambda each: -each[1])
+
+
+def _match(row: DictRow, relevance: float) -> Match:
+    return Match(scenario_from_row(row), relevance, row["worked"])
 
 
 def _told_once(

@@ -22,6 +22,7 @@ from staffroom.database.interactions import Interactions
 from staffroom.database.library import Library
 from staffroom.database.rows import check_vectors
 from staffroom.database.search import Candidates, Searcher, Wanted
+from staffroom.database.standings import Standings
 from staffroom.database.store import Stored, Within, check_revision
 from staffroom.errors import InputError, InvalidScenario, SearchError, UnavailableError
 from staffroom.monitoring.error_tracking import track_vector_operation
@@ -74,6 +75,7 @@ class VectorOperations:
         self.catalogue = Catalogue(database, tenant_id)
         self.interactions = Interactions(database, tenant_id)
         self.insights = Insights(database, tenant_id)
+        self.standings = Standings(database, tenant_id, author)
         self.idempotency = IdempotencyKeys(database, tenant_id)
         self.golden = GoldenQuestions(database, tenant_id)
         self.imports = Imports(database, tenant_id)

@@ -133,11 +133,13 @@ WITH {spoken}, {asked}, {question}, near AS MATERIALIZED (
 {scored};
 
 -- name: matched
--- What scenarios say, with their vectors.
-SELECT {scenario}, v.embedding
+-- What scenarios say, with their vectors and how often it was reported that they worked.
+SELECT {scenario}, v.embedding, coalesce(t.worked, 0) AS worked
 FROM staffroom.scenarios AS s
 {newest_revision}
 JOIN staffroom.{vectors} AS v ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+LEFT JOIN staffroom.standings AS t
+    ON t.tenant_id = %(tenant_id)s AND t.scenario_id = s.scenario_id
 WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND v.tenant_id = %(tenant_id)s
     AND s.scenario_id = ANY(%(scenario_ids)s);
 
