@@ -13,11 +13,16 @@ from uuid import UUID
 
 import pytest
 
-from staffroom.content.import_runner import MAX_ATTEMPTS, MAX_REFUSED, ImportRunner
+from staffroom.content.import_runner import (
+    MAX_ATTEMPTS,
+    MAX_REFUSED,
+    RETRY_SECONDS,
+    ImportRunner,
+)
 from staffroom.database.connection import Database
-from staffroom.database.imports import ImportRecord
+from staffroom.database.imports import ImportRecord, ImportState
 from staffroom.database.vector_ops import VectorOperations
-from staffroom.errors import ConfigError, EmbedderUnavailable, NotFoundError
+from staffroom.errors import ConfigError, ConflictError, EmbedderUnavailable, NotFoundError
 from staffroom.types import Role, Vectors
 from tests.fakes import WordEmbedder
 
@@ -81,6 +86,18 @@ async def ended(vector_ops: VectorOperations, import_id: UUID) -> ImportRecord:
         while True:
             record = await vector_ops.imports.get(import_id)
             if record.has_ended:
+                return record
+            await asyncio.sleep(0.01)
+
+
+async def reached(
+    vector_ops: VectorOperations, import_id: UUID, state: ImportState
+) -> ImportRecord:
+    """The import in that state, with the reason."""
+    async with asyncio.timeout(30):
+        while True:
+            record = await vector_ops.imports.get(import_id)
+            if record.state == state and record.stopped:
                 return record
             await asyncio.sleep(0.01)
 
@@ -197,19 +214,123 @@ async def test_a_dry_run_does_not_wait_for_an_import(
         assert (await ended(vector_ops, import_id)).new == 12
 
 
-async def test_an_import_that_loses_its_model_says_so(
+async def test_an_import_that_loses_its_model_waits_and_goes_on_when_it_is_back(
+    database: Database, vector_ops: VectorOperations, tmp_path: Path
+) -> None:
+    broken = BrokenEmbedder("Situation 5", EmbedderUnavailable("the model is gone"))
+    import_id = await uploaded(new_runner(database, tmp_path, broken))
+
+    async with new_runner(database, tmp_path, broken).running():
+        record = await reached(vector_ops, import_id, "waiting")
+
+    assert record.stopped == "the model is gone"
+    assert record.retry_at
+    assert (record.new, record.failed) == (4, 0)
+    async with new_runner(database, tmp_path).running():
+        await asyncio.sleep(0.1)
+        assert (await vector_ops.imports.get(import_id)).state == "waiting"
+    await age(database, vector_ops, "retry_at = now()")
+    async with new_runner(database, tmp_path).running():
+        record = await ended(vector_ops, import_id)
+
+    assert (record.state, record.stopped) == ("done", "")
+    assert (record.read, record.new, record.failed) == (12, 12, 0)
+
+
+async def test_an_import_whose_model_stays_away_fails_at_last(
     database: Database, vector_ops: VectorOperations, tmp_path: Path
 ) -> None:
     broken = BrokenEmbedder("Situation 5", EmbedderUnavailable("the model is gone"))
     runner = new_runner(database, tmp_path, broken)
     import_id = await uploaded(runner)
+    await age(database, vector_ops, f"tries = {len(RETRY_SECONDS)}, rows_done = 4")
 
     async with runner.running():
         record = await ended(vector_ops, import_id)
 
     assert (record.state, record.stopped) == ("failed", "the model is gone")
-    assert (record.read, record.new, record.failed) == (8, 4, 4)
-    assert len(await vector_ops.imports.refused(import_id)) == 4
+    assert record.failed == 0
+    assert files(tmp_path) == []
+
+
+async def test_what_a_person_edits_while_an_import_is_down_stays_and_nothing_counts_twice(
+    database: Database, vector_ops: VectorOperations, tmp_path: Path
+) -> None:
+    gated = GatedEmbedder(before="Situation 9")
+    import_id = await uploaded(first := new_runner(database, tmp_path, gated), [BAD, *ROWS])
+    async with killed_at_the_gate(first, gated):
+        pass
+    edited = (await vector_ops.list_scenarios())[0]
+    await vector_ops.update_scenario(edited.id, {"expected_response": "Wait for silence."})
+    await age(database, vector_ops, "heartbeat_at = now() - interval '31 seconds'")
+
+    embedder = WordEmbedder()
+    async with new_runner(database, tmp_path, embedder).running():
+        record = await ended(vector_ops, import_id)
+
+    assert (record.read, record.new, record.changed, record.failed) == (13, 12, 0, 1)
+    kept = await vector_ops.get_scenario(edited.id)
+    assert kept.content.expected_response == "Wait for silence."
+    # Rows that were done with cost the model nothing.
+    assert not any("Situation 0" in text for text in embedder.embedded)
+
+
+async def test_an_import_is_paused_at_once_and_goes_on_where_it_was(
+    database: Database, vector_ops: VectorOperations, tmp_path: Path
+) -> None:
+    gated = GatedEmbedder(before="Situation 5")
+    runner = new_runner(database, tmp_path, gated)
+    import_id = await uploaded(runner)
+    async with runner.running():
+        await gated.reached.wait()
+        paused = await runner.ask(import_id, "pause")
+        gated.gate.set()
+        await asyncio.sleep(0.2)
+
+        assert paused.state == (await vector_ops.imports.get(import_id)).state == "paused"
+        assert len(await vector_ops.list_scenarios()) == 4
+        assert (await runner.ask(import_id, "pause")).state == "paused"
+
+        await runner.ask(import_id, "run")
+        record = await ended(vector_ops, import_id)
+
+    assert (record.state, record.read, record.new, record.unchanged) == ("done", 12, 12, 0)
+    assert files(tmp_path) == []
+
+
+async def test_an_import_that_is_cancelled_keeps_what_it_stored_and_loses_its_file(
+    database: Database, vector_ops: VectorOperations, tmp_path: Path
+) -> None:
+    gated = GatedEmbedder(before="Situation 5")
+    runner = new_runner(database, tmp_path, gated)
+    import_id, waiting = await uploaded(runner), await uploaded(runner)
+    async with runner.running():
+        await gated.reached.wait()
+        assert (await runner.ask(waiting, "cancel")).state == "cancelled"
+        record = await runner.ask(import_id, "cancel")
+        gated.gate.set()
+        await asyncio.sleep(0.2)
+
+    assert (record.state, record.has_ended, record.new) == ("cancelled", True, 4)
+    assert len(await vector_ops.list_scenarios()) == 4
+    assert files(tmp_path) == []
+    assert (await runner.ask(import_id, "cancel")).state == "cancelled"
+    with pytest.raises(ConflictError, match="has ended: it is cancelled"):
+        await runner.ask(import_id, "run")
+
+
+async def test_rows_that_repeat_others_are_counted_by_themselves(
+    vector_ops: VectorOperations, tmp_path: Path, database: Database
+) -> None:
+    runner = new_runner(database, tmp_path)
+    await vector_ops.batch_store_content(ROWS[:3])
+    import_id = await uploaded(runner, [*ROWS[:6], ROWS[4], BAD])
+
+    async with runner.running():
+        record = await ended(vector_ops, import_id)
+
+    assert (record.new, record.unchanged, record.duplicate, record.failed) == (3, 3, 1, 1)
+    assert record.read == 8
 
 
 async def test_a_defect_ends_its_import_and_no_other(

@@ -125,7 +125,8 @@ async def test_a_dry_run_tells_every_effect_and_has_none(
     ]
     assert document["rows"][4]["field"] == "description"
     assert "is missing" in document["rows"][4]["reason"]
-    assert (document["new"], document["changed"], document["unchanged"]) == (1, 1, 2)
+    assert (document["new"], document["changed"], document["unchanged"]) == (1, 1, 1)
+    assert (document["duplicate"], document["failed"]) == (1, 1)
     assert document["failed"] == 1
     assert await stored(app) == ["One.", "Two."]
 
@@ -213,6 +214,30 @@ async def test_an_import_that_has_ended_is_reported_at_once(client: httpx.AsyncC
     )
 
     assert response.text.startswith("event: report")
+
+
+async def test_an_import_is_paused_resumed_and_cancelled_over_http(
+    client: httpx.AsyncClient, app: App
+) -> None:
+    imports = app.vector_ops.imports
+    import_id = imports.new_id()
+    # Its file lies on another machine: nobody takes it up here.
+    await imports.add(import_id, "a.jsonl", ".jsonl", dry_run=False)
+    path = f"{IMPORTS}/{import_id}"
+
+    async def ask(wanted: str) -> tuple[int, str]:
+        response = await client.patch(path, json={"wanted": wanted})
+        return response.status_code, response.json().get("state", "")
+
+    assert await ask("pause") == await ask("pause") == (202, "paused")
+    assert await ask("run") == await ask("run") == (202, "waiting")
+    assert await ask("cancel") == await ask("cancel") == (202, "cancelled")
+    late = await client.patch(path, json={"wanted": "run"})
+    assert late.status_code == 409
+    assert "has ended: it is cancelled" in late.json()["detail"]
+    assert (await ask("hurry"))[0] == 422
+    missing = await client.patch(f"{IMPORTS}/{uuid4()}", json={"wanted": "pause"})
+    assert missing.status_code == 404
 
 
 async def test_imports_are_listed_newest_first_page_by_page(client: httpx.AsyncClient) -> None:

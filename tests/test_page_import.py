@@ -97,6 +97,36 @@ async def test_without_scripts_an_import_can_be_read(
     await expect(reader.locator(".rows-wrap tbody tr")).to_have_count(2)
 
 
+# Pausing, going on, cancelling
+
+
+async def test_an_import_is_paused_goes_on_and_is_cancelled(
+    live_server: Served, page: Page
+) -> None:
+    imports = live_server.app.vector_ops.imports
+    import_id = imports.new_id()
+    # Its file lies elsewhere: it waits for as long as the test takes.
+    live_server.run(imports.add(import_id, "week.csv", ".csv", dry_run=False))
+    await page.goto(f"/library/import?id={import_id}")
+    title = page.locator("#import-title")
+    await expect(title).to_have_text("week.csv waits for its turn")
+
+    await page.get_by_role("button", name="Pause").click()
+
+    await expect(title).to_have_text("week.csv is paused")
+    await expect(title).to_be_focused()
+    await axe(page)
+    await page.get_by_role("button", name="Go on").click()
+    await expect(title).to_have_text("week.csv waits for its turn")
+
+    await page.get_by_role("button", name="Cancel the import").click()
+
+    await expect(title).to_have_text("The import of week.csv was cancelled")
+    await expect(page.get_by_text("Nothing was stored.")).to_be_visible()
+    await expect(page.locator("#import-past tbody")).to_contain_text("Cancelled")
+    await axe(page)
+
+
 # Looking through, then importing
 
 
@@ -106,7 +136,8 @@ async def test_a_file_is_looked_through_before_anything_is_stored(
     keep_one(live_server)
     await look_through(page, file)
 
-    for kind, count in {"new": "2", "changed": "0", "unchanged": "2", "failed": "2"}.items():
+    told = {"new": "2", "changed": "0", "unchanged": "1", "duplicate": "1", "failed": "2"}
+    for kind, count in told.items():
         await counted(page, kind).to_have_text(count)
     rows = page.locator(".rows-wrap tbody tr")
     await expect(rows).to_have_count(6)

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from staffroom.api.context import Staffroom
 from staffroom.api.downloads import download
-from staffroom.api.imports import import_document
 from staffroom.api.page.rendering import language_of, render
 from staffroom.api.page.texts import read_catalogue
 from staffroom.app import App
 from staffroom.content.downloads import csv_lines
 from staffroom.content.formats import SUFFIXES
+from staffroom.content.import_documents import import_document
 from staffroom.database.batch import Effect
 from staffroom.documents import scenario_document
 from staffroom.scenario import ALIASES, LISTS, MAX_ITEMS, row_from

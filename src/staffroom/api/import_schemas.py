@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from staffroom.api.description import FieldError
 from staffroom.content.formats import SUFFIXES
 from staffroom.database.batch import Effect
-from staffroom.database.imports import ImportState
+from staffroom.database.imports import ImportState, Wanted
 from staffroom.types import Status
 
 
@@ -27,6 +27,14 @@ class ImportIn(BaseModel):
         ),
     ]
     dry_run: Annotated[bool, Field(description="Only tell what the import would do.")] = False
+
+
+class ImportPatch(BaseModel):
+    """What is wanted of an import that has not ended."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    wanted: Wanted
 
 
 class ImportProgressOut(BaseModel):
@@ -53,16 +61,28 @@ class ImportOut(BaseModel):
     id: UUID
     file_name: str
     state: Annotated[
-        ImportState, Field(description="failed: not brought to its end; `stopped` says why.")
+        ImportState,
+        Field(
+            description="failed: not brought to its end; `stopped` says why. cancelled: people "
+            "ended it. What was stored stays."
+        ),
     ]
     dry_run: bool
     read: int
     stored: Annotated[int, Field(description="New and changed ones together.")]
     new: int
     changed: int
-    unchanged: Annotated[int, Field(description="The library had them, or an earlier row did.")]
+    unchanged: Annotated[int, Field(description="The library had them.")]
+    duplicate: Annotated[int, Field(description="They repeat an earlier row.")]
     failed: Annotated[int, Field(description="Rows that were refused; /errors has them.")]
     progress: ImportProgressOut | None
+    seconds_left: Annotated[
+        float | None, Field(description="At the pace so far; null while nobody runs it.")
+    ]
+    retry_at: Annotated[
+        datetime | None,
+        Field(description="When it is tried again; `stopped` says what it waits for."),
+    ]
     rows: Annotated[
         list[RowEffectOut],
         Field(description="The first 200 rows of a dry run, or the first 200 refused ones."),

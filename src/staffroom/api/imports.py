@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -10,16 +9,18 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from staffroom.api.content_type import require_json
 from staffroom.api.context import Staffroom
 from staffroom.api.description import problems
 from staffroom.api.downloads import described, download
 from staffroom.api.events import MEDIA_TYPE, Event, event_response, wants_events
 from staffroom.api.idempotency import Once
-from staffroom.api.import_schemas import ImportIn, ImportOut, ImportPage
+from staffroom.api.import_schemas import ImportIn, ImportOut, ImportPage, ImportPatch
 from staffroom.api.paging import Cursor, Limit, page_document, read_cursor
 from staffroom.api.problems import Problem
 from staffroom.content.downloads import csv_lines, json_lines, refused_columns, refused_rows
 from staffroom.content.formats import SUFFIXES
+from staffroom.content.import_documents import import_document
 from staffroom.content.uploads import plain_name, suffix_of
 from staffroom.database.imports import ImportRecord, Imports
 
@@ -121,6 +122,18 @@ async def get_import(import_id: UUID, request: Request, app: Staffroom) -> Respo
     return JSONResponse(import_document(record))
 
 
+@router.patch(
+    "/{import_id}",
+    response_model=ImportOut,
+    status_code=202,
+    responses=problems(404, 409, 422),
+    dependencies=[Depends(require_json)],
+)
+async def change_import(import_id: UUID, body: ImportPatch, app: Staffroom) -> JSONResponse:
+    """Pause an import, let it go on, or cancel it. What it stored stays."""
+    return JSONResponse(import_document(await app.import_runner.ask(import_id, body.wanted)), 202)
+
+
 @router.get(
     "/{import_id}/errors",
     response_class=Response,
@@ -159,26 +172,3 @@ async def _events(imports: Imports, record: ImportRecord) -> AsyncGenerator[Even
         await asyncio.sleep(LOOK_SECONDS)
         record = await imports.get(record.id)
     yield Event("report", import_document(record))
-
-
-def import_document(record: ImportRecord) -> dict[str, Any]:
-    """An import as it stands, as JSON."""
-    progress = {"done": record.done, "total": record.total, "unit": record.unit}
-    return {
-        "id": str(record.id),
-        "file_name": record.file_name,
-        "state": record.state,
-        "dry_run": record.dry_run,
-        "read": record.read,
-        "stored": record.stored,
-        "new": record.new,
-        "changed": record.changed,
-        "unchanged": record.unchanged,
-        "failed": record.failed,
-        "progress": None if record.state == "waiting" else progress,
-        "rows": [asdict(effect) for effect in record.effects],
-        "stopped": record.stopped or None,
-        "ignored": list(record.ignored),
-        "created_at": record.created_at.isoformat(),
-        "finished_at": record.finished_at and record.finished_at.isoformat(),
-    }

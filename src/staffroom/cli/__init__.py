@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from staffroom.cli.imports import imports, work
 from staffroom.cli.interactions import interaction
 from staffroom.cli.library import library, scenario
 from staffroom.cli.mcp import model_context
@@ -28,9 +29,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for commands in (serving, model_context, questions, library, operations):
+for commands in (serving, work, model_context, questions, library, operations):
     app.add_typer(commands)
 app.add_typer(scenario, name="scenario")
+app.add_typer(imports, name="imports")
 app.add_typer(interaction, name="interaction")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from staffroom.config import BATCH_SIZE
 from staffroom.content.formats import RowFile, open_rows
@@ -27,6 +28,7 @@ from staffroom.database.imports import (
     ImportProgress,
     ImportRecord,
     RefusedRow,
+    Wanted,
 )
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import StaffroomError, UnavailableError
@@ -47,6 +49,9 @@ MAX_REFUSED: Final = 100_000
 
 MAX_ATTEMPTS: Final = 5
 """Runners that an import may kill one after the other without anything new being stored."""
+
+RETRY_SECONDS: Final = (5, 30, 120, 600, 1800)
+"""How long an import waits, one time after the other, for a model or a database that is away."""
 
 _log = logging.getLogger(__name__)
 
@@ -113,6 +118,13 @@ class ImportRunner:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
+    async def run_waiting(self) -> None:
+        """Every import that waits was run, as far as it could be."""
+        self._stopping = False
+        for dry_run in (True, False):
+            while claim := await self._claim(dry_run=dry_run):
+                await self._run(claim)
+
     async def _run_lane(self, wake: asyncio.Event, *, dry_run: bool) -> None:
         while not self._stopping:
             try:
@@ -153,10 +165,23 @@ class ImportRunner:
                     await claim.release()
                     return
                 await claim.end(stopped=stopped)
+        except UnavailableError as error:
+            await _try_later(claim, error)
         except ClaimLost as error:
-            _log.warning("%s", error)
-            return
-        self._uploads.remove(claim.id)
+            _log.info("%s", error)
+        await self._forget_ended(claim.id)
+
+    async def ask(self, import_id: UUID, wanted: Wanted) -> ImportRecord:
+        """As `Imports.ask`; a runner of this process hears of it at once."""
+        record = await self._imports.ask(import_id, wanted)
+        await self._forget_ended(import_id)
+        if wanted == "run" and record.dry_run in self._lanes:
+            self._lanes[record.dry_run].set()
+        return record
+
+    async def _forget_ended(self, import_id: UUID) -> None:
+        if not await self._imports.unfinished([import_id]):
+            self._uploads.remove(import_id)
 
     async def _import(self, claim: Claim) -> str | None:
         """What stopped the import, empty at its end; None if the server stops first."""
@@ -184,6 +209,9 @@ class ImportRunner:
             dry_run=claim.dry_run,
             reason=f"import of {claim.file_name}",
             within=claim.count,
+            patient=True,
+            after=claim.rows_done,
+            refused=claim.refused,
         )
         told = _Told(claim, source, importer)
         await told.tell(None)
@@ -210,6 +238,7 @@ class _Told:
     importer: Importer
     effects: list[RowEffect] = field(default_factory=list)
     position: int = 0
+    row: int = 0
     at: float = 0.0
 
     async def tell(self, batch: Batch | None) -> None:
@@ -217,6 +246,7 @@ class _Told:
         refused: Sequence[RefusedRow] = ()
         if batch:
             self.position = batch.position
+            self.row = batch.rows[-1].number
             shown = [e for e in batch.effects if self.claim.dry_run or e.effect == "invalid"]
             self.effects += shown[: SHOWN_ROWS - len(self.effects)]
             refused = _refused(batch)
@@ -232,7 +262,9 @@ class _Told:
             read=counts.total(),
             new=counts["new"],
             changed=counts["changed"],
+            duplicate=counts["duplicate"],
             failed=counts["invalid"],
+            rows_done=self.row,
             done=self.position,
             total=self.source.total or None,
             unit=self.source.unit,
@@ -240,6 +272,15 @@ class _Told:
             ignored=sorted(self.importer.ignored),
             columns=self.source.columns,
         )
+
+
+async def _try_later(claim: Claim, error: UnavailableError) -> None:
+    """The import waits, longer each time; after the last time it has failed."""
+    if claim.tries < len(RETRY_SECONDS):
+        _log.warning("import %s waits: %s", claim.id, error)
+        await claim.retry(RETRY_SECONDS[claim.tries], str(error))
+    else:
+        await claim.end(stopped=str(error))
 
 
 def _look_into(path: Path, name: str) -> None:

@@ -26,7 +26,8 @@ from staffroom.database.batch import (
     given_name,
     report,
 )
-from staffroom.database.store import Within
+from staffroom.database.library import WithinRows
+from staffroom.database.seen import SeenKeys
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import UnavailableError
 from staffroom.scenario import unknown_fields
@@ -50,8 +51,11 @@ class Importer:
     """One import: what was read, stored and refused so far.
 
     When the database or the model fails, the rows of that batch are listed with the
-    reason, and nothing after it is read: running the import again goes on from there.
-    `reason` is kept with each revision, and `within` joins each transaction.
+    reason, and nothing after it is read: running the import again goes on from there. A patient
+    import raises that failure instead: whoever runs it tries again.
+    `reason` is kept with each revision, and `within` joins each transaction. Rows up to `after`
+    were done with before: they are checked and counted, but not stored again; `refused` are those
+    of them that were refused.
     """
 
     vector_ops: VectorOperations
@@ -59,7 +63,10 @@ class Importer:
     dry_run: bool = False
     progress: ProgressListener | None = None
     reason: str = ""
-    within: Within | None = None
+    within: WithinRows | None = None
+    patient: bool = False
+    after: int = 0
+    refused: Mapping[int, RowEffect] = field(default_factory=dict)
     stopped: str = ""
     errors: list[RowError] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
@@ -109,8 +116,8 @@ class Importer:
 
         Whoever stops in between has stored what was told, and no part of a batch.
         """
-        reader = RowReader()
-        with closing(source.rows):
+        with closing(source.rows), closing(SeenKeys()) as seen:
+            reader = RowReader(seen)
             self._tell(source, 0)
             while not self.stopped:
                 following = partial(self._next, source, reader)
@@ -119,7 +126,9 @@ class Importer:
                 )
                 if not rows:
                     return
-                effects = others + await self._store(valid)
+                known = [self._done_before(row) for row in valid if row.row <= self.after]
+                due = [row for row in valid if row.row > self.after]
+                effects = others + known + await self._store(due)
                 effects.sort(key=lambda effect: effect.row)
                 self.counts.update(effect.effect for effect in effects)
                 position = rows[-1].position
@@ -146,6 +155,9 @@ class Importer:
             total = source.total or None
             self.progress(Progress(f"Importing {source.name}", done, total, source.unit))
 
+    def _done_before(self, row: NumberedContent) -> RowEffect:
+        return self.refused.get(row.row, RowEffect(row.row, row.content.name, "unchanged"))
+
     async def _store(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
         try:
             if self.dry_run:
@@ -154,6 +166,8 @@ class Importer:
                 rows, reason=self.reason, within=self.within
             )
         except UnavailableError as error:
+            if self.patient:
+                raise
             self.stopped = str(error)
             return [
                 RowEffect(row.row, row.content.name, "invalid", "", self.stopped) for row in rows

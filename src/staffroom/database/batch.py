@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from staffroom.database.seen import SeenKeys
 from staffroom.errors import InvalidScenario
 from staffroom.scenario import ALIASES, content_sha256, scenario_from, source_key
 from staffroom.types import ImportReport, RowError, ScenarioContent
@@ -37,10 +38,10 @@ class NumberedContent:
 class RowReader:
     """Checks rows one by one: each is valid, repeats an earlier one, or has an error.
 
-    `seen` maps the keys of earlier rows to their number and content's digest.
+    `seen` knows the keys of earlier rows.
     """
 
-    seen: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    seen: SeenKeys = field(default_factory=SeenKeys)
 
     def read(
         self, rows: Iterable[tuple[int, Row]]
@@ -62,7 +63,7 @@ class RowReader:
 
     def _is_new(self, number: int, content: ScenarioContent) -> bool:
         digest = content_sha256(content)
-        first, first_digest = self.seen.setdefault(source_key(content), (number, digest))
+        first, first_digest = self.seen.first(source_key(content), number, digest)
         if digest != first_digest:
             raise InvalidScenario(
                 "id", f"{content.source_id!r} is also the id of row {first}, with other content"

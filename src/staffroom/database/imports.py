@@ -14,11 +14,14 @@ from staffroom.database.batch import RowEffect
 from staffroom.database.connection import Connection, Database
 from staffroom.database.statements import statement
 from staffroom.database.store import Stored
-from staffroom.errors import NotFoundError
+from staffroom.errors import ConflictError, NotFoundError
 from staffroom.text import mend
 
-ImportState = Literal["waiting", "running", "done", "failed"]
+ImportState = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
 """failed: it could not be brought to its end; `stopped` says why. Refused rows do not fail it."""
+
+Wanted = Literal["run", "pause", "cancel"]
+"""What people want of an import that has not ended."""
 
 SILENCE_SECONDS: Final = 30
 """After which a runner without a heartbeat is taken to have been killed."""
@@ -48,6 +51,7 @@ class ImportRecord:
     read: int
     new: int
     changed: int
+    duplicate: int
     failed: int
     done: int
     total: int | None
@@ -56,8 +60,11 @@ class ImportRecord:
     stopped: str
     ignored: tuple[str, ...]
     columns: tuple[str, ...]
+    retry_at: datetime | None
     created_at: datetime
     finished_at: datetime | None
+    seconds: float | None
+    """Since its runner took it up."""
 
     @property
     def stored(self) -> int:
@@ -67,11 +74,18 @@ class ImportRecord:
     def unchanged(self) -> int:
         """Rows that the library needed nothing of. While an import is taken up again, what it
         stored before is counted already and what it reads again is not yet."""
-        return max(0, self.read - self.failed - self.stored)
+        return max(0, self.read - self.failed - self.duplicate - self.stored)
 
     @property
     def has_ended(self) -> bool:
-        return self.state in {"done", "failed"}
+        return self.state in {"done", "failed", "cancelled"}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest takes at the pace so far; None where that cannot be told."""
+        if self.state != "running" or not (self.total and self.done and self.seconds):
+            return None
+        return self.seconds * max(0, self.total - self.done) / self.done
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +106,9 @@ class ImportProgress:
     read: int
     new: int
     changed: int
+    duplicate: int
     failed: int
+    rows_done: int
     done: int
     total: int | None
     unit: Literal["bytes", "rows"]
@@ -147,7 +163,8 @@ class Imports:
     async def claim(self, import_ids: Sequence[UUID], *, dry_run: bool) -> "Claim | None":
         """The caller runs the oldest of these imports that waits or lost its runner, if one does.
 
-        It begins anew: what it refused before is forgotten, what it stored stays counted.
+        Rows up to its `rows_done` are done with: what was stored of them is counted, what was
+        refused of them is known.
         """
         runner_id = uuid7()
         parameters = {
@@ -162,8 +179,33 @@ class Imports:
             row = await cursor.fetchone()
             if row is None:
                 return None
-            await connection.execute(statement("forget_import_errors"), self._key(row["id"]))
-        return Claim(self._database, self._tenant_id, runner_id, **row)
+            key = {**self._key(row["id"]), "rows_done": row["rows_done"]}
+            await connection.execute(statement("forget_import_errors"), key)
+            cursor = await connection.execute(statement("refused_before"), key)
+            refused = {
+                found["row"]: RowEffect(
+                    found["row"], "", "invalid", found["field"], found["reason"]
+                )
+                for found in await cursor.fetchall()
+            }
+        return Claim(self._database, self._tenant_id, runner_id, **row, refused=refused)
+
+    async def ask(self, import_id: UUID, wanted: Wanted) -> ImportRecord:
+        """The import is paused, goes on, or is cancelled, at the end of the batch under way at the
+        latest. What it stored stays.
+
+        Raises: NotFoundError; ConflictError if it has ended otherwise.
+        """
+        names = {"run": "resume_import", "pause": "pause_import", "cancel": "cancel_import"}
+        async with self._database.transaction(self._tenant_id) as connection:
+            cursor = await connection.execute(statement(names[wanted]), self._key(import_id))
+        record = await self.get(import_id)
+        if cursor.rowcount == 0 and not (wanted == "cancel" and record.state == "cancelled"):
+            raise ConflictError(
+                f"import {import_id} has ended: it is {record.state}. Upload the file again to "
+                "import it anew."
+            )
+        return record
 
     async def end_lost(self, import_ids: Sequence[UUID]) -> None:
         """Imports that nobody has taken up for a day have failed, but for those given."""
@@ -188,9 +230,10 @@ class Imports:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """An import in the hands of its runner. `attempts` counts the runners that had it and were
-    killed before anything more was stored, this one included.
+    killed before anything more was stored, this one included; `tries` how often it waited in vain.
+    The rows up to `rows_done` are done with; `refused` are those of them that were refused.
 
-    Everything here raises ClaimLost once another runner has it.
+    Everything here raises ClaimLost once another runner has it, or people want it no more.
     """
 
     _database: Database
@@ -201,12 +244,18 @@ class Claim:
     suffix: str
     dry_run: bool
     attempts: int
+    tries: int
+    rows_done: int
+    refused: Mapping[int, RowEffect]
 
-    async def count(self, connection: Connection, stored: Sequence[Stored]) -> None:
-        """What was stored is counted in the same transaction, and so exactly once."""
+    async def count(self, connection: Connection, stored: Sequence[Stored], last_row: int) -> None:
+        """What was stored is counted in the same transaction, and so exactly once; and all up to
+        that row of the file is done with."""
         new = sum(result.is_new for result in stored)
         changed = sum(result.changed and not result.is_new for result in stored)
-        await self._run(connection, "count_import", {"new": new, "changed": changed})
+        await self._run(
+            connection, "count_import", {"new": new, "changed": changed, "rows_done": last_row}
+        )
 
     async def advance(self, progress: ImportProgress, refused: Sequence[RefusedRow]) -> None:
         """Whoever asks sees how far it is; the refused rows are kept."""
@@ -214,7 +263,9 @@ class Claim:
             "read": progress.read,
             "new": progress.new,
             "changed": progress.changed,
+            "duplicate": progress.duplicate,
             "failed": progress.failed,
+            "rows_done": 0 if self.dry_run else progress.rows_done,
             "done": progress.done,
             "total": progress.total,
             "unit": progress.unit,
@@ -236,6 +287,10 @@ class Claim:
     async def release(self) -> None:
         """The import waits for another runner, which may take it up at once."""
         await self._alone("release_import", {})
+
+    async def retry(self, seconds: float, reason: str) -> None:
+        """A runner takes the import up again after that time."""
+        await self._alone("retry_import", {"seconds": seconds, "stopped": _shown(reason)})
 
     async def end(self, *, stopped: str = "") -> None:
         """The import is done; or it has failed, if something stopped it."""

@@ -1,8 +1,9 @@
 """The one way into a tenant's library: embed what changed, then write it with its vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -10,7 +11,7 @@ import psycopg
 
 from staffroom.database.batch import Effect, NumberedContent, RowEffect
 from staffroom.database.catalogue import no_scenario
-from staffroom.database.connection import Database
+from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation, open_generation
 from staffroom.database.rows import content_from_row
 from staffroom.database.statements import statement
@@ -35,6 +36,14 @@ from staffroom.types import (
 )
 
 FILL_BATCH: Final = 256
+
+
+class WithinRows(Protocol):
+    """As Within, for rows of a file up to the last one."""
+
+    def __call__(
+        self, connection: Connection, stored: Sequence[Stored], last_row: int
+    ) -> Awaitable[None]: ...
 
 
 class Library:
@@ -92,17 +101,19 @@ class Library:
         embeddings: Vectors | None = None,
         *,
         reason: str = "",
-        within: Within | None = None,
+        within: WithinRows | None = None,
     ) -> list[RowEffect]:
         """The rows are stored. Returns what became of each, in their order.
 
         What the database refuses is one row: the batch is halved until that row stands alone.
+        `within` joins each transaction, and is told the last row that this one stores.
         """
         if not rows:
             return []
         try:
             contents = [row.content for row in rows]
-            stored = await self.store(contents, embeddings, reason=reason, within=within)
+            joined = None if within is None else partial(within, last_row=rows[-1].row)
+            stored = await self.store(contents, embeddings, reason=reason, within=joined)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(rows) == 1:
                 refusal = str(error).strip().splitlines()[0]

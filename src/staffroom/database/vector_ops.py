@@ -19,11 +19,11 @@ from staffroom.database.idempotency import IdempotencyKeys
 from staffroom.database.imports import Imports
 from staffroom.database.insights import Insights
 from staffroom.database.interactions import Interactions
-from staffroom.database.library import Library
+from staffroom.database.library import Library, WithinRows
 from staffroom.database.rows import check_vectors
 from staffroom.database.search import Candidates, Searcher, Wanted
 from staffroom.database.standings import Standings
-from staffroom.database.store import Stored, Within, check_revision
+from staffroom.database.store import Stored, check_revision
 from staffroom.errors import InputError, InvalidScenario, SearchError, UnavailableError
 from staffroom.monitoring.error_tracking import track_vector_operation
 from staffroom.retrieval.calibration import Calibration
@@ -146,7 +146,7 @@ class VectorOperations:
         return report(len(content), stored, sorted(errors_of(effects), key=lambda e: e["row"]))
 
     async def store_numbered(
-        self, rows: Sequence[NumberedContent], *, reason: str = "", within: Within | None = None
+        self, rows: Sequence[NumberedContent], *, reason: str = "", within: WithinRows | None = None
     ) -> list[RowEffect]:
         """The rows are stored. Returns what became of each; `within` joins each transaction."""
         return await self._library.store_numbered(rows, reason=reason, within=within)

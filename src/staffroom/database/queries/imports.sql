@@ -8,16 +8,18 @@ VALUES (%(tenant_id)s, %(import_id)s, %(file_name)s, %(suffix)s, %(dry_run)s);
 -- name: get_import
 -- One import as it stands.
 SELECT import_id AS id, file_name, suffix, dry_run, state, rows_read AS read, rows_new AS new,
-    rows_changed AS changed, rows_failed AS failed, done, total, unit, effects, stopped, ignored,
-    columns, created_at, finished_at
+    rows_changed AS changed, rows_duplicate AS duplicate, rows_failed AS failed, done, total, unit,
+    effects, stopped, ignored, columns, retry_at, created_at, finished_at,
+    extract(epoch FROM now() - started_at)::float8 AS seconds
 FROM staffroom.imports
 WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s;
 
 -- name: list_imports
 -- Imports before the given one, newest first; ids grow with time.
 SELECT import_id AS id, file_name, suffix, dry_run, state, rows_read AS read, rows_new AS new,
-    rows_changed AS changed, rows_failed AS failed, done, total, unit, effects, stopped, ignored,
-    columns, created_at, finished_at
+    rows_changed AS changed, rows_duplicate AS duplicate, rows_failed AS failed, done, total, unit,
+    effects, stopped, ignored, columns, retry_at, created_at, finished_at,
+    extract(epoch FROM now() - started_at)::float8 AS seconds
 FROM staffroom.imports
 WHERE tenant_id = %(tenant_id)s
     AND (%(before)s::uuid IS NULL OR import_id < %(before)s::uuid)
@@ -29,14 +31,38 @@ LIMIT %(limit)s;
 SELECT import_id AS id
 FROM staffroom.imports
 WHERE tenant_id = %(tenant_id)s AND import_id = ANY(%(import_ids)s::uuid[])
-    AND state IN ('waiting', 'running');
+    AND state IN ('waiting', 'running', 'paused');
+
+-- name: pause_import
+-- Its runner, if it has one, stores nothing more.
+UPDATE staffroom.imports
+SET state = 'paused', runner_id = NULL, retry_at = NULL, attempts = 0, tries = 0
+WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s
+    AND state IN ('waiting', 'running', 'paused');
+
+-- name: resume_import
+-- It waits for a runner, unless it has one.
+UPDATE staffroom.imports
+SET state = CASE WHEN state = 'running' THEN state ELSE 'waiting' END, retry_at = NULL
+WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s
+    AND state IN ('waiting', 'running', 'paused');
+
+-- name: cancel_import
+-- It has ended; what it stored stays.
+UPDATE staffroom.imports
+SET state = 'cancelled', runner_id = NULL, retry_at = NULL, finished_at = now()
+WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s
+    AND state IN ('waiting', 'running', 'paused');
 
 -- name: claim_import
 -- The oldest import that waits, or whose runner was killed, among those whose file this runner has.
--- It begins anew; what it stored before stays counted. Nobody waits for another's claim.
+-- It is read anew, but nothing is done again that was done; what it stored stays counted. Nobody
+-- waits for another's claim.
 UPDATE staffroom.imports AS i
 SET state = 'running', runner_id = %(runner_id)s, heartbeat_at = now(),
-    attempts = attempts + 1, rows_read = 0, rows_failed = 0, done = 0, effects = '[]',
+    attempts = attempts + 1, rows_read = 0, rows_failed = 0, rows_duplicate = 0, done = 0,
+    effects = '[]', stopped = '', retry_at = NULL, started_at = now(),
+    rows_done = CASE WHEN dry_run THEN 0 ELSE rows_done END,
     rows_new = CASE WHEN dry_run THEN 0 ELSE rows_new END,
     rows_changed = CASE WHEN dry_run THEN 0 ELSE rows_changed END
 WHERE i.tenant_id = %(tenant_id)s AND i.import_id = (
@@ -44,25 +70,31 @@ WHERE i.tenant_id = %(tenant_id)s AND i.import_id = (
     WHERE tenant_id = %(tenant_id)s AND import_id = ANY(%(import_ids)s::uuid[])
         AND dry_run = %(dry_run)s
         AND (
-            state = 'waiting'
+            (state = 'waiting' AND (retry_at IS NULL OR retry_at <= now()))
             OR (state = 'running' AND heartbeat_at < now() - make_interval(secs => %(silence)s))
         )
     ORDER BY import_id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING import_id AS id, file_name, suffix, dry_run, attempts;
+RETURNING import_id AS id, file_name, suffix, dry_run, attempts, tries, rows_done;
 
 -- name: forget_import_errors
--- The import begins anew and will find them again.
+-- Of the rows that will be read and tried again.
 DELETE FROM staffroom.import_errors
-WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s;
+WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND row_number > %(rows_done)s;
+
+-- name: refused_before
+-- Rows that were refused and are not tried again.
+SELECT row_number AS row, field, reason
+FROM staffroom.import_errors
+WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND row_number <= %(rows_done)s;
 
 -- name: count_import
 -- Within the transaction that stored rows. No row: the import has another runner by now.
 UPDATE staffroom.imports
 SET rows_new = rows_new + %(new)s, rows_changed = rows_changed + %(changed)s,
-    attempts = 1, heartbeat_at = now()
+    rows_done = greatest(rows_done, %(rows_done)s), attempts = 1, tries = 0, heartbeat_at = now()
 WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND runner_id = %(runner_id)s;
 
 -- name: advance_import
@@ -70,7 +102,8 @@ WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND runner_id = %(
 UPDATE staffroom.imports
 SET heartbeat_at = now(), rows_read = %(read)s, rows_failed = %(failed)s, done = %(done)s,
     total = %(total)s, unit = %(unit)s, effects = %(effects)s, ignored = %(ignored)s,
-    columns = %(columns)s,
+    columns = %(columns)s, rows_duplicate = %(duplicate)s,
+    rows_done = greatest(rows_done, %(rows_done)s),
     rows_new = CASE WHEN dry_run THEN %(new)s ELSE rows_new END,
     rows_changed = CASE WHEN dry_run THEN %(changed)s ELSE rows_changed END
 WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND runner_id = %(runner_id)s;
@@ -85,6 +118,13 @@ WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND runner_id = %(
 -- Its runner stops in good order; another takes it up at once.
 UPDATE staffroom.imports
 SET state = 'waiting', runner_id = NULL, attempts = 0
+WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND runner_id = %(runner_id)s;
+
+-- name: retry_import
+-- What it needs is not there now; a runner takes it up again later.
+UPDATE staffroom.imports
+SET state = 'waiting', runner_id = NULL, attempts = 0, tries = tries + 1, stopped = %(stopped)s,
+    retry_at = now() + make_interval(secs => %(seconds)s)
 WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s AND runner_id = %(runner_id)s;
 
 -- name: end_import
@@ -107,7 +147,8 @@ INSERT INTO staffroom.import_errors (tenant_id, import_id, row_number, field, re
 SELECT %(tenant_id)s, %(import_id)s, r.row_number, r.field, r.reason, r."values"
 FROM unnest(
     %(rows)s::bigint[], %(fields)s::text[], %(reasons)s::text[], %(values)s::json[]
-) AS r (row_number, field, reason, "values");
+) AS r (row_number, field, reason, "values")
+ON CONFLICT (tenant_id, import_id, row_number) DO NOTHING;
 
 -- name: list_import_errors
 -- Refused rows after the given one, in the order of the file.

@@ -1,7 +1,7 @@
 // Importing a file: uploaded to see what it would change, then, if the reader says so, imported.
 // What became of it is rendered by the server; here it is sent, watched and asked for.
 
-import { events, swap } from "./api.js";
+import { events, request, swap } from "./api.js";
 import { announce, clone, fill, find, findAll, h, toast } from "./dom.js";
 import { newKey } from "./idempotency.js";
 import { upload } from "./import-upload.js";
@@ -9,7 +9,9 @@ import { moment } from "./moment.js";
 import { t } from "./texts.js";
 
 const PLACES = ["import-steps", "import-view", "import-past"];
-const COUNTS = ["new", "changed", "unchanged", "failed"];
+const COUNTS = ["new", "changed", "unchanged", "duplicate", "failed"];
+const UNDER_WAY = ["waiting", "running", "paused"];
+const MINUTE = 60;
 const MEGABYTE = 1_000_000;
 const AGAIN = 2000;
 
@@ -156,11 +158,30 @@ async function tick(data) {
   if (view().dataset.state !== data.state) await refresh();
   const shown = view();
   find("#import-lost", shown)?.setAttribute("hidden", "");
-  fill(shown, { read: t("import.read", { count: data.read }) });
+  fill(shown, { read: t("import.read", { count: data.read }), left: left(data.seconds_left) });
   for (const name of COUNTS) fill(shown, { [name]: String(data[name]) });
   const { done, total } = data.progress ?? {};
   const line = find("progress", shown);
   if (line && total) Object.assign(line, { max: total, value: done });
+}
+
+/** How long it still takes, as far as that can be told. */
+function left(seconds) {
+  if (seconds === null) return "";
+  const count = Math.ceil(seconds / MINUTE);
+  return count > 1 ? t("import.left.minutes", { count }) : t("import.left.seconds");
+}
+
+/** Pauses the import, lets it go on, or cancels it. */
+async function want(wanted) {
+  const { id } = view().dataset;
+  try {
+    await request(`/api/v1/imports/${id}`, { method: "PATCH", body: { wanted } });
+    await refresh();
+    find("#import-title")?.focus();
+  } catch (error) {
+    showBad(error.advice);
+  }
 }
 
 async function finish(data) {
@@ -184,6 +205,8 @@ function dress() {
 
 document.addEventListener("click", (event) => {
   const filter = event.target.closest(".filter a");
+  const control = event.target.closest("[data-wanted]");
+  if (control) want(control.dataset.wanted);
   if (event.target.closest("#start")) start({ file: held.file, isDryRun: false, key: newKey() });
   if (!filter || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -218,4 +241,4 @@ addEventListener("beforeunload", (event) => {
 
 dress();
 const { id, state } = view().dataset;
-if (state === "waiting" || state === "running") watch(id);
+if (UNDER_WAY.includes(state)) watch(id);

@@ -1,0 +1,116 @@
+"""`imports` and `worker`: uploaded files on their way into the library."""
+
+import asyncio
+import signal
+from typing import Annotated, Final
+from uuid import UUID
+
+import typer
+from rich.table import Table
+
+from staffroom.app import App
+from staffroom.cli.output import JsonOption, err, out, print_json
+from staffroom.cli.run import with_app
+from staffroom.content.import_documents import import_document
+from staffroom.database.imports import ImportRecord, Wanted
+
+LIMIT: Final = 20
+
+imports = typer.Typer(no_args_is_help=True, help="Uploaded files on their way into the library.")
+work = typer.Typer()
+
+ImportArgument = Annotated[UUID, typer.Argument(metavar="ID", help="The import's id.")]
+
+
+@imports.command("list")
+def list_(
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many.")] = LIMIT,
+    json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """List the imports, newest first."""
+
+    async def read(app: App) -> list[ImportRecord]:
+        return await app.vector_ops.imports.page(limit)
+
+    records = with_app(read)
+    if json:
+        print_json([import_document(record) for record in records])
+        return
+    table = Table("Id", "File", "State", "New", "Changed", "Unchanged", "Repeated", "Refused")
+    for record in records:
+        counts = (record.new, record.changed, record.unchanged, record.duplicate, record.failed)
+        table.add_row(str(record.id), record.file_name, record.state, *map(str, counts))
+    out.print(table)
+
+
+@imports.command()
+def show(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False) -> None:
+    """Tell how far an import is."""
+
+    async def read(app: App) -> ImportRecord:
+        return await app.vector_ops.imports.get(import_id)
+
+    _show(with_app(read), json=json)
+
+
+@imports.command()
+def pause(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False) -> None:
+    """Let an import rest; what it stored stays."""
+    _ask(import_id, "pause", json=json)
+
+
+@imports.command()
+def resume(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False) -> None:
+    """Let an import go on where it was."""
+    _ask(import_id, "run", json=json)
+
+
+@imports.command()
+def cancel(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False) -> None:
+    """End an import for good; what it stored stays."""
+    _ask(import_id, "cancel", json=json)
+
+
+@work.command()
+def worker(
+    once: Annotated[
+        bool, typer.Option("--once", help="End when no import waits any more.")
+    ] = False,
+) -> None:
+    """Carry out imports beside the server, until Ctrl-C or SIGTERM.
+
+    Any number of workers share the imports. They find the uploaded files in the server's home.
+    """
+
+    async def run(app: App) -> None:
+        if once:
+            await app.import_runner.run_waiting()
+            return
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        async with app.import_runner.running():
+            err.print("Waiting for imports  (Ctrl-C stops after the batch under way)")
+            await stop.wait()
+
+    with_app(run)
+
+
+def _ask(import_id: UUID, wanted: Wanted, *, json: bool) -> None:
+    async def ask(app: App) -> ImportRecord:
+        return await app.import_runner.ask(import_id, wanted)
+
+    _show(with_app(ask), json=json)
+
+
+def _show(record: ImportRecord, *, json: bool) -> None:
+    if json:
+        print_json(import_document(record))
+        return
+    out.print(f"{record.file_name}: {record.state}", markup=False)
+    out.print(
+        f"{record.read} read, {record.new} new, {record.changed} changed, "
+        f"{record.unchanged} unchanged, {record.duplicate} repeated, {record.failed} refused"
+    )
+    if record.stopped:
+        out.print(record.stopped, markup=False)

@@ -1,0 +1,32 @@
+"""Imports as the JSON documents that commands print and other programs read. Pure."""
+
+from dataclasses import asdict
+from typing import Any
+
+from staffroom.database.imports import ImportRecord
+
+
+def import_document(record: ImportRecord) -> dict[str, Any]:
+    """An import as it stands, as JSON."""
+    progress = {"done": record.done, "total": record.total, "unit": record.unit}
+    return {
+        "id": str(record.id),
+        "file_name": record.file_name,
+        "state": record.state,
+        "dry_run": record.dry_run,
+        "read": record.read,
+        "stored": record.stored,
+        "new": record.new,
+        "changed": record.changed,
+        "unchanged": record.unchanged,
+        "duplicate": record.duplicate,
+        "failed": record.failed,
+        "progress": None if record.state == "waiting" else progress,
+        "seconds_left": None if record.seconds_left is None else round(record.seconds_left, 1),
+        "retry_at": record.retry_at and record.retry_at.isoformat(),
+        "rows": [asdict(effect) for effect in record.effects],
+        "stopped": record.stopped or None,
+        "ignored": list(record.ignored),
+        "created_at": record.created_at.isoformat(),
+        "finished_at": record.finished_at and record.finished_at.isoformat(),
+    }
