@@ -43,18 +43,6 @@ async def test_a_question_like_an_example_finds_the_scenario_however_long_its_te
     assert await by_meaning(vector_ops, BELL) == ["asked", "short", "long"]
 
 
-async def test_an_edit_of_the_examples_is_embedded_anew_and_nothing_else_is(
-    vector_ops: VectorOperations, embedder: WordEmbedder
-) -> None:
-    await vector_ops.batch_store_content(ROWS)
-    embedder.embedded.clear()
-
-    await vector_ops.batch_store_content([ROWS[0], {**ROWS[1], "questions": [BELL]}, ROWS[2]])
-
-    assert len(embedder.embedded) == 2
-    assert embedder.embedded[1] == BELL
-
-
 async def test_a_library_of_an_older_version_has_its_examples_embedded(
     vector_ops: VectorOperations, database: Database
 ) -> None:

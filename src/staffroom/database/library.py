@@ -13,12 +13,15 @@ from staffroom.database.batch import Effect, NumberedContent, RowEffect
 from staffroom.database.catalogue import no_scenario
 from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation, open_generation
+from staffroom.database.items import Before, items_of, texts_before
 from staffroom.database.rows import content_from_row
 from staffroom.database.statements import statement
 from staffroom.database.store import (
     Item,
     Known,
     Stored,
+    TextChanged,
+    TextVectors,
     Within,
     add_audit,
     check_revision,
@@ -26,7 +29,7 @@ from staffroom.database.store import (
     known_scenarios,
     write_scenarios,
 )
-from staffroom.scenario import embedded_text, source_key
+from staffroom.scenario import source_key
 from staffroom.types import (
     Embedder,
     Progress,
@@ -92,7 +95,10 @@ class Library:
         if embeddings is None:
             return await self._store_changed(generation, contents, edit)
         none = np.empty((0, embeddings.shape[1]), np.float32)
-        items = [Item(*ready, none) for ready in zip(contents, embeddings, strict=True)]
+        items = [
+            Item(content, TextVectors(vector, none))
+            for content, vector in zip(contents, embeddings, strict=True)
+        ]
         return await self._write(generation, items, edit)
 
     async def store_numbered(
@@ -225,19 +231,35 @@ class Library:
         contents: Sequence[ScenarioContent],
         edit: "_Edit",
     ) -> list[Stored]:
-        keys = [source_key(content) for content in contents]
-        known = await self._known(generation, keys)
-        due = [
-            content
-            for content, key in zip(contents, keys, strict=True)
-            if not (key in known and known[key].is_indexed and known[key].holds(content))
-        ]
-        written = await self._write(generation, await embedded(due, self._embedder), edit)
+        while True:
+            known, due = await self._due(generation, contents)
+            items = await items_of(*due, self._embedder)
+            try:
+                written = await self._write(generation, items, edit)
+            except TextChanged:
+                continue
+            break
         results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
         results |= {
-            source_key(content): result for content, result in zip(due, written, strict=True)
+            source_key(item.content): result for item, result in zip(items, written, strict=True)
         }
-        return [results[key] for key in keys]
+        return [results[source_key(content)] for content in contents]
+
+    async def _due(
+        self, generation: Generation, contents: Sequence[ScenarioContent]
+    ) -> tuple[dict[str, Known], "_Due"]:
+        """What the library has of the contents; those that it lacks, with what it has in place."""
+        keys = [source_key(content) for content in contents]
+        async with self._database.read(self._tenant_id) as connection:
+            known = await known_scenarios(connection, self._tenant_id, generation, keys)
+            due = [
+                (content, known.get(key))
+                for content, key in zip(contents, keys, strict=True)
+                if key not in known or known[key].lacks(content)
+            ]
+            there = [entry for _, entry in due if entry]
+            before = await texts_before(connection, self._tenant_id, generation, there)
+        return known, (due, before)
 
     async def _known(self, generation: Generation, keys: Sequence[str]) -> dict[str, Known]:
         async with self._database.read(self._tenant_id) as connection:
@@ -263,13 +285,7 @@ class Library:
             return stored
 
 
-async def embedded(contents: Sequence[ScenarioContent], embedder: Embedder) -> list[Item]:
-    """The contents with their vectors. An example question is embedded as a question."""
-    vectors = await embedder.embed([embedded_text(content) for content in contents], "passage")
-    questions = [text for content in contents for text in content.example_questions]
-    ends = np.cumsum([len(content.example_questions) for content in contents])
-    examples = np.split(await embedder.embed(questions, "query"), ends[:-1])
-    return [Item(*parts) for parts in zip(contents, vectors, examples, strict=False)]
+_Due = tuple[list[tuple[ScenarioContent, Known | None]], dict[UUID, Before]]
 
 
 @dataclass(frozen=True, slots=True)

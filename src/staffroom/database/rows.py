@@ -55,12 +55,12 @@ def content_from_row(row: Mapping[str, Any]) -> ScenarioContent:
     )
 
 
-def head_row(scenario_id: UUID, revision: int, content: ScenarioContent) -> dict[str, Any]:
-    """A head as `add_scenarios` and `update_scenarios` read it: what is filtered by."""
+def head_row(scenario_id: UUID, content: ScenarioContent) -> dict[str, Any]:
+    """A head as `add_scenarios` and `update_scenarios` read it, but for its revisions: what is
+    filtered by."""
     metadata = metadata_row(content.metadata)
     return {
         "scenario_id": str(scenario_id),
-        "revision": revision,
         "source_id": source_key(content),
         "content_sha256": content_sha256(content).hex(),
         **{name: metadata[name] for name in HEAD_COLUMNS},

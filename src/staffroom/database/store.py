@@ -27,13 +27,29 @@ MOST_WORDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
+class TextVectors:
+    """The vectors of a scenario's text and of its example questions, in their order.
+    Shape: examples (questions, dimensions)."""
+
+    whole: Vector
+    examples: Vectors
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
-    """A scenario on its way into the library, with the vectors of its text and of its example
-    questions. Shape: examples (questions, dimensions)."""
+    """A scenario on its way into the library, with the vectors of its text.
+
+    Without them its text is the one that the library has since the revision `text_revision`, whose
+    vectors and words stay as they are.
+    """
 
     content: ScenarioContent
-    vector: Vector
-    examples: Vectors
+    vectors: TextVectors | None
+    text_revision: int = 0
+
+
+class TextChanged(Exception):
+    """The library's text of a scenario is no longer the one that an item was compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +71,8 @@ class Known:
 
     scenario_id: UUID
     revision: int
+    text_revision: int
+    """The revision since which its text is the same; its vectors and words are kept under that."""
     sha256: bytes
     is_indexed: bool
     """Search finds it as it is now: the generation has its vector, and its words are counted."""
@@ -65,6 +83,12 @@ class Known:
         Without an id of its own, content that was stored and edited since stays as edited.
         """
         return not content.source_id or self.sha256 == content_sha256(content)
+
+    def lacks(self, content: ScenarioContent) -> bool:
+        """Storing the content would change the scenario, or index what it says."""
+        if self.is_indexed:
+            return not self.holds(content)
+        return bool(content.source_id) or self.sha256 == content_sha256(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +106,20 @@ class Write:
 
     @property
     def lacks_index(self) -> bool:
+        if self.item.vectors is None:
+            return False
         return self.changed or not (self.known and self.known.is_indexed)
 
     @property
+    def text_revision(self) -> int:
+        """The revision under which the vectors and words of its text are kept."""
+        is_kept = self.known and (self.item.vectors is None or not self.changed)
+        return self.known.text_revision if self.known and is_kept else self.revision
+
+    @property
     def head(self) -> dict[str, Any]:
-        return head_row(self.scenario_id, self.revision, self.item.content)
+        numbers = {"revision": self.revision, "text_revision": self.text_revision}
+        return head_row(self.scenario_id, self.item.content) | numbers
 
 
 async def known_scenarios(
@@ -101,6 +134,7 @@ async def known_scenarios(
         row["source_id"]: Known(
             row["scenario_id"],
             row["revision"],
+            row["text_revision"],
             bytes(row["content_sha256"]),
             row["is_indexed"],
         )
@@ -120,7 +154,8 @@ async def write_scenarios(
 ) -> list[Stored]:
     """All of the items are in the library, in their order. Keys must differ from each other.
 
-    Raises: EditConflict if a revision is expected and one of them has another.
+    Raises: EditConflict if a revision is expected and one of them has another; TextChanged if an
+        item without vectors meets another text than it was compared with.
     """
     reason = mend(reason)
     await connection.execute(statement("lock_library"), {"tenant_id": tenant_id})
@@ -191,6 +226,10 @@ def check_revision(scenario_id: UUID, revision: int, expected: int | None) -> No
 
 
 def _plan(item: Item, known: Known | None) -> Write:
+    if item.vectors is None and not (
+        known and known.is_indexed and known.text_revision == item.text_revision
+    ):
+        raise TextChanged
     if known is None:
         return Write(item, uuid7(), 1, None)
     revision = known.revision if known.holds(item.content) else known.revision + 1
@@ -218,14 +257,15 @@ async def _write_vectors(
     connection: Connection, tenant_id: UUID, generation: Generation, writes: Sequence[Write]
 ) -> None:
     ids = [write.scenario_id for write in writes]
+    made = [write.item.vectors for write in writes if write.item.vectors]
     key = {"tenant_id": tenant_id, "scenario_ids": ids}
     if any(write.known for write in writes):
         await connection.execute(statement("delete_vectors", generation.vectors_table), key)
     vectors = {
-        "revisions": [write.revision for write in writes],
-        "embeddings": PackedVectors(np.stack([write.item.vector for write in writes])),
-        "example_of": [write.scenario_id for write in writes for _ in write.item.examples],
-        "examples": PackedVectors(np.concatenate([write.item.examples for write in writes])),
+        "revisions": [write.text_revision for write in writes],
+        "embeddings": PackedVectors(np.stack([of.whole for of in made])),
+        "example_of": [one for one, of in zip(ids, made, strict=True) for _ in of.examples],
+        "examples": PackedVectors(np.concatenate([of.examples for of in made])),
     }
     await connection.execute(statement("add_vectors", generation.vectors_table), key | vectors)
 
@@ -237,7 +277,7 @@ async def _write_words(connection: Connection, tenant_id: UUID, writes: Sequence
     rows = [
         {
             "scenario_id": str(write.scenario_id),
-            "revision": write.revision,
+            "revision": write.text_revision,
             "language": write.item.content.metadata.language,
             "body": indexed_words(write.item.content),
         }

@@ -6,25 +6,26 @@ SELECT pg_advisory_xact_lock(hashtextextended('staffroom.scenarios ' || %(tenant
 
 -- name: known_scenarios
 -- What the library has under the given keys, and whether a search finds it as it is now.
-SELECT s.source_id, s.scenario_id, s.revision, s.content_sha256,
+SELECT s.source_id, s.scenario_id, s.revision, s.text_revision, s.content_sha256,
     v.examples IS NOT NULL AND w.scenario_id IS NOT NULL AS is_indexed
 FROM staffroom.scenarios AS s
 LEFT JOIN staffroom.{vectors} AS v
-    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.revision
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.text_revision
 LEFT JOIN staffroom.scenario_words AS w
-    ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id AND w.revision = s.revision
+    ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id AND w.revision = s.text_revision
 WHERE s.tenant_id = %(tenant_id)s AND s.source_id = ANY(%(source_ids)s);
 
 -- name: add_scenarios
 -- New heads, all in one statement. (COPY is refused where row-level security holds.)
 INSERT INTO staffroom.scenarios (
-    tenant_id, scenario_id, source_id, revision, content_sha256, status, category,
+    tenant_id, scenario_id, source_id, revision, text_revision, content_sha256, status, category,
     grade_bands, subjects, setting, tags, language, review_by
 )
-SELECT %(tenant_id)s, r.scenario_id, r.source_id, r.revision, decode(r.content_sha256, 'hex'),
-    r.status, r.category, r.grade_bands, r.subjects, r.setting, r.tags, r.language, r.review_by
+SELECT %(tenant_id)s, r.scenario_id, r.source_id, r.revision, r.text_revision,
+    decode(r.content_sha256, 'hex'), r.status, r.category, r.grade_bands, r.subjects, r.setting, r.tags, r.language, r.review_by
 FROM json_to_recordset(%(rows)s) AS r (
-    scenario_id uuid, source_id text, revision integer, content_sha256 text, status text,
+    scenario_id uuid, source_id text, revision integer, text_revision integer,
+    content_sha256 text, status text,
     category text, grade_bands text[], subjects text[], setting text, tags text[],
     language text, review_by date
 );
@@ -32,12 +33,12 @@ FROM json_to_recordset(%(rows)s) AS r (
 -- name: update_scenarios
 -- Heads follow their newest revision.
 UPDATE staffroom.scenarios AS s
-SET revision = r.revision, content_sha256 = decode(r.content_sha256, 'hex'), status = r.status,
-    category = r.category, grade_bands = r.grade_bands, subjects = r.subjects,
-    setting = r.setting, tags = r.tags, language = r.language, review_by = r.review_by,
-    updated_at = now()
+SET revision = r.revision, text_revision = r.text_revision,
+    content_sha256 = decode(r.content_sha256, 'hex'), status = r.status, category = r.category,
+    grade_bands = r.grade_bands, subjects = r.subjects, setting = r.setting,
+    tags = r.tags, language = r.language, review_by = r.review_by, updated_at = now()
 FROM json_to_recordset(%(rows)s) AS r (
-    scenario_id uuid, revision integer, content_sha256 text, status text,
+    scenario_id uuid, revision integer, text_revision integer, content_sha256 text, status text,
     category text, grade_bands text[], subjects text[], setting text, tags text[],
     language text, review_by date
 )
@@ -56,6 +57,16 @@ FROM json_to_recordset(%(rows)s) AS r (
     example_questions text[], metadata jsonb
 );
 
+-- name: embedded_texts
+-- What scenarios say now, with the vectors of just that, as far as this generation has them.
+SELECT s.scenario_id, r.name, r.description, r.example_questions, s.language, v.embedding, v.examples
+FROM staffroom.scenarios AS s
+{newest_revision}
+LEFT JOIN staffroom.{vectors} AS v
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.text_revision
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
+    AND s.scenario_id = ANY(%(scenario_ids)s);
+
 -- name: delete_vectors
 -- The old vectors of scenarios that are about to get new ones.
 DELETE FROM staffroom.{vectors}
@@ -63,15 +74,16 @@ WHERE tenant_id = %(tenant_id)s AND scenario_id = ANY(%(scenario_ids)s);
 
 -- name: add_vectors
 -- A batch of vectors, packed as one binary array, and one of those of their example questions, each
--- with the scenario that it belongs to.
+-- with the scenario that it belongs to, in the order of the questions.
 INSERT INTO staffroom.{vectors} (tenant_id, scenario_id, revision, embedding, examples)
 SELECT %(tenant_id)s, r.scenario_id, r.revision, r.embedding, coalesce(e.examples, '{{}}')
 FROM unnest(
     %(scenario_ids)s::uuid[], %(revisions)s::integer[], %(embeddings)s::halfvec[]
 ) AS r (scenario_id, revision, embedding)
 LEFT JOIN (
-    SELECT scenario_id, array_agg(example) AS examples
-    FROM unnest(%(example_of)s::uuid[], %(examples)s::halfvec[]) AS o (scenario_id, example)
+    SELECT scenario_id, array_agg(example ORDER BY place) AS examples
+    FROM unnest(%(example_of)s::uuid[], %(examples)s::halfvec[]) WITH ORDINALITY
+        AS o (scenario_id, example, place)
     GROUP BY scenario_id
 ) AS e ON e.scenario_id = r.scenario_id;
 
@@ -107,9 +119,9 @@ SELECT {scenario}
 FROM staffroom.scenarios AS s
 {newest_revision}
 LEFT JOIN staffroom.{vectors} AS v
-    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.revision
+    ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id AND v.revision = s.text_revision
 LEFT JOIN staffroom.scenario_words AS w
-    ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id AND w.revision = s.revision
+    ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id AND w.revision = s.text_revision
 WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
     AND (v.examples IS NULL OR w.scenario_id IS NULL)
 ORDER BY s.scenario_id

@@ -1,0 +1,116 @@
+"""Scenarios become items to be stored: what of their text is new is embedded, the rest is kept."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from staffroom.database.connection import Connection
+from staffroom.database.generations import Generation
+from staffroom.database.statements import statement
+from staffroom.database.store import Item, Known, TextVectors
+from staffroom.scenario import embedded_text
+from staffroom.types import Embedder, Role, ScenarioContent, Vector
+
+Text = tuple[str, str, tuple[str, ...], str]
+"""What is embedded and indexed of a scenario: name, description, example questions, language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the library has of a scenario's text, and vectors of the parts of it."""
+
+    text: Text
+    whole: Mapping[str, Vector] = field(default_factory=dict)
+    examples: Mapping[str, Vector] = field(default_factory=dict)
+
+
+_NOTHING = Before(("", "", (), ""))
+
+
+async def texts_before(
+    connection: Connection, tenant_id: UUID, generation: Generation, known: Iterable[Known]
+) -> dict[UUID, Before]:
+    """What the library has of those scenarios' texts, by their ids."""
+    ids = [scenario.scenario_id for scenario in known]
+    if not ids:
+        return {}
+    cursor = await connection.execute(
+        statement("embedded_texts", generation.vectors_table),
+        {"tenant_id": tenant_id, "scenario_ids": ids},
+    )
+    return {row["scenario_id"]: _before(row) for row in await cursor.fetchall()}
+
+
+async def items_of(
+    contents: Sequence[tuple[ScenarioContent, Known | None]],
+    before: Mapping[UUID, Before],
+    embedder: Embedder,
+) -> list[Item]:
+    """The contents with their vectors, or without where nothing of their text is new.
+
+    An example question is embedded as a question, and only if the scenario did not have it.
+    """
+    had = [before.get(known.scenario_id, _NOTHING) if known else _NOTHING for _, known in contents]
+    since = [_kept_since(*pair, of) for pair, of in zip(contents, had, strict=True)]
+    lacking = [
+        (content, of)
+        for (content, _), of, kept in zip(contents, had, since, strict=True)
+        if kept is None
+    ]
+    wholes = await _vectors(
+        [([embedded_text(content)], of.whole) for content, of in lacking], embedder, "passage"
+    )
+    examples = await _vectors(
+        [(content.example_questions, of.examples) for content, of in lacking], embedder, "query"
+    )
+    none = np.empty((0, embedder.dimensions), np.float32)
+    made = (
+        TextVectors(whole[0], np.stack(of) if of else none)
+        for whole, of in zip(wholes, examples, strict=True)
+    )
+    return [
+        Item(content, next(made)) if kept is None else Item(content, None, kept)
+        for (content, _), kept in zip(contents, since, strict=True)
+    ]
+
+
+def _kept_since(content: ScenarioContent, known: Known | None, had: Before) -> int | None:
+    """The revision under which vectors and words of just this text are kept, if any are."""
+    is_kept = known is not None and known.is_indexed and had.text == _text(content)
+    return known.text_revision if known and is_kept else None
+
+
+async def _vectors(
+    wanted: Sequence[tuple[Sequence[str], Mapping[str, Vector]]], embedder: Embedder, role: Role
+) -> list[list[Vector]]:
+    """A vector for each text: the one that is there, or a new one."""
+    lacking = [text for texts, kept in wanted for text in texts if text not in kept]
+    new = iter(await embedder.embed(lacking, role)) if lacking else iter(())
+    return [[kept[text] if text in kept else next(new) for text in texts] for texts, kept in wanted]
+
+
+def _text(content: ScenarioContent) -> Text:
+    language = content.metadata.language
+    return content.name, content.description, content.example_questions, language
+
+
+def _before(row: Mapping[str, Any]) -> Before:
+    content = ScenarioContent(
+        name=row["name"],
+        description=row["description"],
+        example_questions=tuple(row["example_questions"]),
+    )
+    text = (content.name, content.description, content.example_questions, row["language"])
+    if row["embedding"] is None:
+        return Before(text)
+    vectors = [vector.to_numpy().astype(np.float32) for vector in row["examples"] or ()]
+    # Ready vectors may have come without those of the questions.
+    is_whole = len(vectors) == len(content.example_questions)
+    return Before(
+        text,
+        {embedded_text(content): row["embedding"].to_numpy().astype(np.float32)},
+        dict(zip(content.example_questions, vectors, strict=True)) if is_whole else {},
+    )
