@@ -1,5 +1,6 @@
 """The same question gets the same answer at once, until anything that it depends on changes."""
 
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -36,6 +37,7 @@ def test_what_was_kept_is_found_again() -> None:
     [
         KEY._replace(tenant_id=UUID(int=2)),
         KEY._replace(filters=Filters(statuses=("published", "draft"))),
+        KEY._replace(filters=Filters(without_overdue_on=date(2027, 5, 31))),
         KEY._replace(limit=6),
         KEY._replace(threshold=0.0),
         KEY._replace(library=8),

@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parent.parent
 ROWS: tuple[set[str], ...] = (
     {"types", "errors"},
     {"config", "monitoring", "text", "charts", "models"},
-    {"scenario"},
+    {"scenario", "scenario_life"},
     {"documents", "retrieval"},
     {"embedding", "database", "ai"},
     {"cache", "content"},

@@ -103,7 +103,7 @@ async def test_what_is_missing_or_due_is_told(app: App) -> None:
     [
         ("draft", ["in_review", "published"]),
         ("in_review", ["draft", "published"]),
-        ("published", ["retired"]),
+        ("published", ["in_review", "retired"]),
         ("retired", ["draft", "published"]),
     ],
 )
@@ -180,7 +180,7 @@ async def test_any_two_revisions_can_be_compared(app: App) -> None:
 
 
 async def test_what_differs_in_its_status_only_has_nothing_to_restore(app: App) -> None:
-    scenario_id = await store(app, {"status": "draft"}, {"status": "published"})
+    scenario_id = await store(app, {"status": "in_review"}, {"status": "published"})
 
     assert "data-restore" not in await read(app, scenario_id, "/history")
 
@@ -381,7 +381,7 @@ async def test_scenario_and_history_have_no_barriers(
     scenario_id = stored(
         live_server,
         {"name": endless, "expected_response": f"1. {endless}\n2. Ask.", "tags": [endless[:200]]},
-        {"status": "draft", "evidence_note": "", "reason": endless},
+        {"status": "in_review", "evidence_note": "", "worked_with": endless, "reason": endless},
         review_by="2020-01-01",
     )
     page = await open_page(viewport={"width": width, "height": 900}, color_scheme=scheme)

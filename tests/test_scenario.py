@@ -33,7 +33,9 @@ FULL = {
     "tags": ["noise", "talk"],
     "language": "en",
     "evidence_note": "Practice.",
+    "evidence_strength": 3,
     "contributor": "A team",
+    "worked_with": "A class of 30",
     "status": "draft",
     "review_by": "2027-05-31",
 }
@@ -89,6 +91,13 @@ def test_lists_may_come_as_text(value: Any, items: tuple[str, ...]) -> None:
         ({"language": "english language"}, "language", "such as en"),
         ({"review_by": "31/05/2027"}, "review_by", "2027-05-31"),
         ({"id": True}, "id", "has to be text, not bool"),
+        ({"evidence_strength": 6}, "evidence_strength", "is 6; write a whole number from 0 to 5"),
+        ({"evidence_strength": -1}, "evidence_strength", "is -1"),
+        ({"evidence_strength": 2.5}, "evidence_strength", "is 2.5"),
+        ({"evidence_strength": True}, "evidence_strength", "is True"),
+        ({"evidence_strength": "strong"}, "evidence_strength", "is 'strong'"),
+        ({"evidence_strength": [3]}, "evidence_strength", "is [3]"),
+        ({"worked_with": "x" * 1001}, "worked_with", "1,001 characters long, 1,000 are allowed"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_field(
@@ -99,6 +108,18 @@ def test_what_is_wrong_is_named_with_its_field(
 
     assert caught.value.field == field
     assert words in caught.value.reason
+
+
+@pytest.mark.parametrize(
+    ("given", "strength"), [(0, 0), (3.0, 3), ("4", 4), (" 5 ", 5), ("", None), (None, None)]
+)
+def test_the_strength_of_evidence_is_a_number_or_nobody_judged_it(
+    given: Any, strength: int | None
+) -> None:
+    content = scenario_from({"text": "d", "evidence_strength": given})
+
+    assert content.metadata.evidence_strength == strength
+    assert metadata_from(metadata_row(content.metadata)) == content.metadata
 
 
 def test_a_typing_error_in_a_field_is_not_silently_dropped() -> None:
@@ -122,8 +143,29 @@ def test_the_digest_covers_everything_but_the_id() -> None:
     digest = content_sha256(scenario_from(FULL))
 
     assert content_sha256(scenario_from({**FULL, "id": "other"})) == digest
-    for field in set(FULL) - {"id", "language", "status", "review_by"}:
-        assert content_sha256(scenario_from({**FULL, field: "changed"})) != digest, field
+    others = {"language": "fr", "status": "retired", "review_by": "", "evidence_strength": 0}
+    for field in set(FULL) - {"id"}:
+        changed = {**FULL, field: others.get(field, "changed")}
+        assert content_sha256(scenario_from(changed)) != digest, field
+
+
+@pytest.mark.parametrize(
+    ("row", "digest"),
+    [
+        (
+            {name: FULL[name] for name in FULL if name not in {"evidence_strength", "worked_with"}},
+            "0b2735cd4786c1cac1c874db9a5b9884377aa530a5dfd8ba4d1b853e9388b159",
+        ),
+        (
+            {"text": "The class talks."},
+            "078d37d81e2f650c869ce1fda9fa64c8bd6ce39083697087484162b85da7b29a",
+        ),
+    ],
+)
+def test_a_digest_of_the_first_version_is_still_that_of_the_same_scenario(
+    row: dict[str, Any], digest: str
+) -> None:
+    assert content_sha256(scenario_from(row)).hex() == digest
 
 
 def test_questions_and_situation_are_embedded_and_advice_is_not() -> None:

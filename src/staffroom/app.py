@@ -43,6 +43,7 @@ class App:
             tenant_id=settings.tenant,
             threshold=settings.similarity_threshold,
             author=self.author,
+            hold_back_overdue=settings.hold_back_overdue,
         )
         self.writer = GuardedWriter(
             load_writer(settings, self.cache), Deadlines(first=settings.first_words_seconds)

@@ -143,6 +143,10 @@ class Settings(BaseSettings):
         le=1.0,
         description="Relevance below which a scenario is not used in an answer; 0 uses all.",
     )
+    hold_back_overdue: bool = Field(
+        default=False,
+        description="Whether answers leave out scenarios that are past their review date.",
+    )
     batch_size: int = Field(
         default=BATCH_SIZE,
         ge=1,

@@ -1,10 +1,11 @@
-"""Values as the JSON documents that commands print and other programs read. Pure."""
+"""Values as the JSON documents that commands print and other programs read."""
 
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from staffroom.scenario import row_from
+from staffroom.scenario_life import is_overdue
 from staffroom.types import (
     Answer,
     Asked,
@@ -21,13 +22,14 @@ DIGITS = 4
 
 
 def scenario_document(scenario: Scenario) -> dict[str, Any]:
-    """A scenario with its id, its editor's id and everything in it."""
+    """A scenario with its id, its editor's id and everything in it, and whether it is overdue."""
     row = row_from(scenario.content)
     return {
         "id": str(scenario.id),
         "source_id": row.pop("id"),
         "revision": scenario.revision,
         **row,
+        "overdue": is_overdue(scenario.content.metadata),
         "created_at": scenario.created_at.isoformat(),
         "updated_at": scenario.updated_at.isoformat(),
     }

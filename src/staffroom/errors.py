@@ -4,6 +4,7 @@ StaffroomError
 ├── InputError            the caller can mend the request
 │   ├── InvalidScenario       a scenario that cannot be stored; names the field
 │   ├── EditConflict          someone else changed the scenario in the meantime
+│   ├── StepRefused           a status that cannot follow the one that a scenario has
 │   ├── ConflictError         the same is there already, or there is no room for more
 │   └── UnreadableFile        an import file that is not what its name says
 ├── NotFoundError         nothing has the id that was asked for
@@ -43,6 +44,10 @@ class InvalidScenario(InputError):
 
 class EditConflict(InputError):
     """The scenario has a newer revision than the one that the edit was made on."""
+
+
+class StepRefused(InputError):
+    """The status cannot follow the one that the scenario has."""
 
 
 class ConflictError(InputError):

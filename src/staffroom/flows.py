@@ -125,7 +125,7 @@ async def _begin(query: str, options: QueryOptions) -> _Journey:
     understood = understand(question, turns)
     key = AnswerKey(
         tenant_id=vector_ops.tenant_id,
-        filters=options.get("filters") or Filters(),
+        filters=vector_ops.scope(options.get("filters")),
         limit=limit,
         threshold=vector_ops.threshold,
         library=await vector_ops.library_version(),

@@ -31,7 +31,9 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "tags": ("tags",),
     "language": ("language", "lang"),
     "evidence_note": ("evidence_note", "evidence"),
+    "evidence_strength": ("evidence_strength",),
     "contributor": ("contributor", "author"),
+    "worked_with": ("worked_with",),
     "status": ("status",),
     "review_by": ("review_by", "review_date"),
 }
@@ -46,13 +48,19 @@ MAX_LENGTH: Final[Mapping[str, int]] = {
     "expected_response": 50_000,
     "example_questions": 1_000,
     "evidence_note": 5_000,
+    "worked_with": 1_000,
 }
 """Characters of a field, or of one item of a list."""
 
 MAX_LENGTH_OTHERS: Final = 200
 MAX_ITEMS: Final = 50
+MAX_STRENGTH: Final = 5
+"""The strongest evidence; 0 is none."""
+
 DERIVED_NAME_LENGTH: Final = 80
 
+_NO_TEXTS: Final = frozenset({*LISTS, "review_by", "evidence_strength"})
+_LATER: Final = ("evidence_strength", "worked_with")
 _KNOWN: Final = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 
 
@@ -65,9 +73,7 @@ def scenario_from(row: Mapping[str, Any]) -> ScenarioContent:
     Raises: InvalidScenario naming the field and what is wrong with it.
     """
     values = _known_values(row)
-    texts = {
-        name: _text(name, values.get(name)) for name in ALIASES if name not in {*LISTS, "review_by"}
-    }
+    texts = {name: _text(name, values.get(name)) for name in ALIASES if name not in _NO_TEXTS}
     lists = {name: _list(name, values.get(name)) for name in LISTS}
     if not texts["description"]:
         raise InvalidScenario("description", "is missing; say what the situation is")
@@ -85,7 +91,9 @@ def scenario_from(row: Mapping[str, Any]) -> ScenarioContent:
             tags=lists["tags"],
             language=_language(texts["language"]),
             evidence_note=texts["evidence_note"],
+            evidence_strength=_strength(values.get("evidence_strength")),
             contributor=texts["contributor"],
+            worked_with=texts["worked_with"],
             status=_status(texts["status"]),
             review_by=_date("review_by", values.get("review_by")),
         ),
@@ -106,9 +114,16 @@ def row_from(content: ScenarioContent) -> dict[str, Any]:
 
 
 def content_sha256(content: ScenarioContent) -> bytes:
-    """The digest of everything an editor can change; equal content has an equal digest."""
+    """The digest of everything an editor can change; equal content has an equal digest.
+
+    A field that came later counts only where it says something, so that no scenario of an older
+    version changes by it.
+    """
     row = row_from(content)
     del row["id"]
+    for name in _LATER:
+        if row[name] in {None, ""}:
+            del row[name]
     return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest()
 
 
@@ -233,6 +248,21 @@ def _status(text: str) -> Status:
     if status not in STATUSES:
         raise InvalidScenario("status", f"is {text!r}; write {', '.join(STATUSES)}")
     return status
+
+
+def _strength(value: Any) -> int | None:
+    if value is None:
+        return None
+    number = value
+    if isinstance(value, str):
+        number = int(value) if re.fullmatch(r"[0-9]", value.strip()) else None
+    # A spreadsheet has no whole numbers: its 3 is 3.0.
+    is_whole = isinstance(number, int | float) and not isinstance(number, bool)
+    if not is_whole or number not in range(MAX_STRENGTH + 1):
+        raise InvalidScenario(
+            "evidence_strength", f"is {value!r}; write a whole number from 0 to {MAX_STRENGTH}"
+        )
+    return int(number)
 
 
 def _date(name: str, value: Any) -> date | None:

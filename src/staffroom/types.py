@@ -64,7 +64,11 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metadata:
-    """What is known about a scenario besides its text."""
+    """What is known about a scenario besides its text.
+
+    `evidence_strength` is 0 (nobody has looked) to 5 (many careful trials agree), None where nobody
+    judged it; `worked_with` says in which context the advice worked.
+    """
 
     category: str = ""
     grade_bands: tuple[str, ...] = ()
@@ -73,7 +77,9 @@ class Metadata:
     tags: tuple[str, ...] = ()
     language: str = "en"
     evidence_note: str = ""
+    evidence_strength: int | None = None
     contributor: str = ""
+    worked_with: str = ""
     status: Status = "published"
     review_by: date | None = None
 
@@ -146,7 +152,8 @@ class Filters:
     """Which scenarios a search or a list may return. An empty field does not restrict.
 
     Grades and subjects may go by any of their names, and grades may admit those beside them. A
-    bound on the review date leaves out what has none.
+    bound on the review date leaves out what has none; `without_overdue_on` leaves out only what was
+    to be reviewed before that day.
     """
 
     statuses: tuple[Status, ...] = ("published",)
@@ -159,6 +166,7 @@ class Filters:
     neighbouring_grades: bool = False
     review_from: date | None = None
     review_until: date | None = None
+    without_overdue_on: date | None = None
 
     @property
     def narrows(self) -> bool:

@@ -18,21 +18,13 @@ from staffroom.content.import_documents import import_document
 from staffroom.database.batch import Effect
 from staffroom.documents import scenario_document
 from staffroom.scenario import ALIASES, LISTS, MAX_ITEMS, row_from
+from staffroom.scenario_life import STEPS
 from staffroom.types import STATUSES, Filters, Metadata, ScenarioContent, Status
 
 router = APIRouter(include_in_schema=False)
 
 EFFECTS: Final[tuple[Effect, ...]] = get_args(Effect)
 PAST_IMPORTS: Final = 20
-
-NEXT_STATUSES: Final[Mapping[Status | None, tuple[Status, ...]]] = {
-    None: ("draft", "in_review", "published"),
-    "draft": ("in_review", "published"),
-    "in_review": ("draft", "published"),
-    "published": ("retired",),
-    "retired": ("draft", "published"),
-}
-"""Where a scenario can go from each status; None is one that is not in the library yet."""
 
 
 @router.get("/library/new")
@@ -48,14 +40,14 @@ async def new_page(
         metadata=Metadata(status="draft", language=language_of(request)),
     )
     scenario = {**row_from(content), "id": "", "revision": 0, "updated_at": ""}
-    return await _editor(request, app, scenario, NEXT_STATUSES[None])
+    return await _editor(request, app, scenario, STEPS[None])
 
 
 @router.get("/library/{scenario_id:uuid}/edit")
 async def edit_page(scenario_id: UUID, request: Request, app: Staffroom) -> Response:
     """Show the editor with a scenario of the library."""
     scenario = await app.vector_ops.get_scenario(scenario_id)
-    steps = NEXT_STATUSES[scenario.content.metadata.status]
+    steps = STEPS[scenario.content.metadata.status]
     return await _editor(request, app, scenario_document(scenario), steps)
 
 

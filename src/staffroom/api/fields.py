@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from staffroom.scenario import MAX_ITEMS, MAX_LENGTH, MAX_LENGTH_OTHERS
+from staffroom.scenario import MAX_ITEMS, MAX_LENGTH, MAX_LENGTH_OTHERS, MAX_STRENGTH
 
 _CONTROLS: Final = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 _UNSEEN: Final = r"\s\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\u202a-\u202e\u2066-\u2069"
@@ -50,6 +50,8 @@ Situation = Annotated[
 Title = Annotated[str, StringConstraints(max_length=MAX_LENGTH["name"], pattern=TEXT)]
 Prose = Annotated[str, StringConstraints(max_length=MAX_LENGTH["description"], pattern=TEXT)]
 Note = Annotated[str, StringConstraints(max_length=MAX_LENGTH["evidence_note"], pattern=TEXT)]
+Context = Annotated[str, StringConstraints(max_length=MAX_LENGTH["worked_with"], pattern=TEXT)]
+Strength = Annotated[int, Field(ge=0, le=MAX_STRENGTH), Number]
 Word = Annotated[str, StringConstraints(max_length=MAX_LENGTH_OTHERS, pattern=TEXT)]
 Words = Annotated[list[Word], Field(max_length=MAX_ITEMS)]
 Examples = Annotated[

@@ -131,17 +131,20 @@ class DraftIn(BaseModel):
     tags: _Texts = []
     language: str = ""
     evidence_note: str = ""
+    evidence_strength: int | None = None
     contributor: str = ""
+    worked_with: str = ""
     status: str = ""
     review_by: str | None = None
     reason: Annotated[str, Field(description="As when it is stored; means nothing here.")] = ""
+    author: Annotated[str, Field(description="As when it is stored; means nothing here.")] = ""
     scenario_id: Annotated[
         UUID | None, Field(description="The scenario that this is an edit of.")
     ] = None
 
     def fields(self) -> dict[str, Any]:
         """What was given of the scenario itself, under the names that files use."""
-        fields = self.model_dump(exclude={"reason", "scenario_id"}, exclude_unset=True)
+        fields = self.model_dump(exclude={"reason", "author", "scenario_id"}, exclude_unset=True)
         if "source_id" in fields:
             fields["id"] = fields.pop("source_id")
         return fields

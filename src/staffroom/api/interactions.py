@@ -10,8 +10,9 @@ from staffroom.api.content_type import require_json
 from staffroom.api.context import Staffroom
 from staffroom.api.description import problems
 from staffroom.api.idempotency import Once
+from staffroom.api.interaction_schemas import FeedbackIn, InteractionOut, InteractionPage
 from staffroom.api.paging import Cursor, Limit, page_document, read_cursor
-from staffroom.api.schemas import FeedbackIn, InteractionOut, InteractionPage, Stored
+from staffroom.api.schemas import Stored
 from staffroom.documents import asked_document, interaction_document
 from staffroom.types import Outcome
 

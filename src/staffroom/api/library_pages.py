@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from staffroom.api.context import Staffroom
-from staffroom.api.editor_pages import NEXT_STATUSES
 from staffroom.api.page.browsing import Facet, Wish, facets, statuses, wish
 from staffroom.api.page.differences import FieldChange, field_changes
 from staffroom.api.page.rendering import render
@@ -19,6 +17,7 @@ from staffroom.app import App
 from staffroom.documents import match_document, revision_documents, scenario_document
 from staffroom.errors import NotFoundError
 from staffroom.scenario import ALIASES
+from staffroom.scenario_life import STEPS, next_review
 from staffroom.text import MAX_QUESTION
 from staffroom.types import STATUSES
 
@@ -83,7 +82,7 @@ async def library_page(
         is_continued=cursor is not None,
         forms=EXPORT_FORMS,
         longest=MAX_QUESTION,
-        today=_today(),
+        overdue=(await catalogue.due_counts()).overdue,
     )
 
 
@@ -96,8 +95,8 @@ async def scenario_page(scenario_id: UUID, request: Request, app: Staffroom) -> 
         "scenario.html",
         scenario=scenario_document(scenario),
         statuses=STATUSES,
-        steps=NEXT_STATUSES[scenario.content.metadata.status],
-        today=_today(),
+        steps=STEPS[scenario.content.metadata.status],
+        next_review=next_review(),
     )
 
 
@@ -111,6 +110,23 @@ async def history_page(
     before: Number = None,
 ) -> Response:
     """Show what a scenario said in each revision, and how any two of them differ."""
+    return await history_view(request, app, scenario_id, older, newer, before)
+
+
+async def history_view(
+    request: Request,
+    app: App,
+    scenario_id: UUID,
+    older: int | None = None,
+    newer: int | None = None,
+    before: int | None = None,
+    *,
+    is_conflict: bool = False,
+) -> Response:
+    """The history as a page; says so, if somebody else's change kept a revision from coming back.
+
+    Raises: NotFoundError if there is no such scenario or revision.
+    """
     history = revision_documents(await app.vector_ops.list_revisions(scenario_id))
     by_number = {revision["revision"]: revision for revision in history}
     for number in (older, newer):
@@ -123,6 +139,8 @@ async def history_page(
     return render(
         request,
         "history.html",
+        status=412 if is_conflict else 200,
+        is_conflict=is_conflict,
         scenario_id=scenario_id,
         newest=history[0],
         numbers=list(by_number),
@@ -140,7 +158,7 @@ async def _found(app: App, wished: Wish, cursor: str | None) -> Found:
         rows = await app.vector_ops.catalogue.page(wished.filters, PAGE + 1, read_cursor(cursor))
         document = page_document(rows, PAGE, scenario_document)
         return Found(document["items"], next_cursor=document["next_cursor"])
-    result = await app.vector_ops.search(wished.question, PAGE, 0, wished.filters)
+    result = await app.vector_ops.search(wished.question, PAGE, 0, wished.filters, overdue_too=True)
     near = [match for match in result.matches if match.relevance >= app.vector_ops.threshold]
     distant = result.matches[len(near) : len(near) + DISTANT]
     return Found(list(map(match_document, near)), list(map(match_document, distant)))
@@ -167,7 +185,3 @@ def _differs(revision: Mapping[str, Any], newest: Mapping[str, Any]) -> bool:
 
 def _any(of_status: Facet) -> bool:
     return any(choice.count for choice in of_status.shown)
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()

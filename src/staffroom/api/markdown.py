@@ -5,6 +5,8 @@ from itertools import groupby
 from typing import Final
 from uuid import UUID
 
+from staffroom.scenario import MAX_STRENGTH
+from staffroom.scenario_life import is_overdue, overdue_mark
 from staffroom.types import Match, Scenario
 
 SCHEME: Final = "scenario://"
@@ -12,6 +14,10 @@ SCHEME: Final = "scenario://"
 _NOT_VETTED: Final = (
     "**This scenario is not published ({status}). Nobody has vetted it for use: do not give its "
     "text as advice.**"
+)
+_OVERDUE: Final = (
+    "**The review of this scenario has been due since {day}. It may be out of date: say so when "
+    "you use it.**"
 )
 _ADVICE: Final = {True: "Vetted advice", False: "Advice"}
 
@@ -25,6 +31,7 @@ def scenario_markdown(scenario: Scenario) -> str:
     """The whole scenario; a warning first, if it is not to be used."""
     content, about = scenario.content, scenario.content.metadata
     is_vetted = about.status == "published"
+    strength = about.evidence_strength
     facts = {
         "Category": about.category,
         "Grade bands": ", ".join(about.grade_bands),
@@ -34,12 +41,15 @@ def scenario_markdown(scenario: Scenario) -> str:
         "Language": about.language,
         "Status": about.status,
         "Review by": about.review_by.isoformat() if about.review_by else "",
+        "Evidence strength": "" if strength is None else f"{strength} of {MAX_STRENGTH}",
         "Contributor": about.contributor,
+        "Worked with": about.worked_with,
         "Id": f"{scenario.id}, revision {scenario.revision}",
     }
     parts = [
         f"# {content.name}",
         "" if is_vetted else _NOT_VETTED.format(status=about.status),
+        _OVERDUE.format(day=about.review_by) if is_overdue(about) else "",
         f"## Situation\n\n{content.description}",
         f"## {_ADVICE[is_vetted]}\n\n{content.expected_response}"
         if content.expected_response
@@ -71,7 +81,8 @@ def library_markdown(scenarios: Sequence[Scenario], total: int) -> str:
 def matches_markdown(matches: Iterable[Match]) -> str:
     """The matches as a list: relevance, name and where the whole scenario is."""
     return "\n".join(
-        f"- {match.relevance:.2f} {_link(match.scenario)}\n"
+        f"- {match.relevance:.2f} {_link(match.scenario)}"
+        f"{overdue_mark(match.scenario.content.metadata)}\n"
         f"  {' '.join(match.scenario.content.description.split())}"
         for match in matches
     )

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
+from staffroom.api.fields import Strength
 from staffroom.api.markdown import SCHEME
 from staffroom.api.schemas import Question, Request, Value
 from staffroom.flows import ANSWER_MATCHES, MOST_MATCHES
@@ -100,9 +101,22 @@ class SuggestArguments(Request):
         StringConstraints(max_length=MAX_LENGTH["evidence_note"]),
         Field(description="What the advice rests on."),
     ] = ""
+    evidence_strength: Annotated[
+        Strength | None, Field(description="0, nobody has looked, to 5, many careful trials agree.")
+    ] = None
+    worked_with: Annotated[
+        str,
+        StringConstraints(max_length=MAX_LENGTH["worked_with"]),
+        Field(description="In which context the advice worked."),
+    ] = ""
     contributor: Annotated[
         Value | Literal[""], Field(description="Who suggests it; else the program is named.")
     ] = ""
+
+
+Overdue = Annotated[
+    bool, Field(description="Its review date has passed: say so when you give its advice.")
+]
 
 
 class Found(BaseModel):
@@ -115,6 +129,7 @@ class Found(BaseModel):
     description: str
     category: str
     grade_bands: list[str]
+    overdue: Overdue
 
 
 class SearchOutput(BaseModel):
@@ -142,7 +157,9 @@ class Source(BaseModel):
     name: str
     relevance: float
     evidence_note: str
+    evidence_strength: int | None
     review_by: str
+    overdue: Overdue
 
 
 class AskOutput(BaseModel):

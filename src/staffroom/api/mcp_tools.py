@@ -28,6 +28,7 @@ from staffroom.app import App
 from staffroom.documents import DIGITS, scenario_document
 from staffroom.errors import InputError, StaffroomError
 from staffroom.retrieval.aliases import grade_names
+from staffroom.scenario_life import is_overdue
 from staffroom.types import Answer, Filters, Match, SearchResult, Sentence
 
 DEFECT: Final = "Staffroom made a mistake. Its log has the cause."
@@ -190,6 +191,7 @@ def _found(match: Match) -> Found:
         description=content.description,
         category=content.metadata.category,
         grade_bands=list(content.metadata.grade_bands),
+        overdue=is_overdue(content.metadata),
     )
 
 
@@ -201,7 +203,9 @@ def _source(match: Match) -> Source:
         name=match.scenario.name,
         relevance=round(match.relevance, DIGITS),
         evidence_note=about.evidence_note,
+        evidence_strength=about.evidence_strength,
         review_by=about.review_by.isoformat() if about.review_by else "",
+        overdue=is_overdue(about),
     )
 
 
@@ -224,7 +228,8 @@ TOOLS: Final[Sequence[Tool[Any, Any]]] = (
             "sentences as they are, with their citations, and add no advice of your own to them. "
             "If it abstained, the library has nothing that fits: tell the teacher so, and whom to "
             "ask, in place of an answer of your own. If it is uncertain, say that it may be about "
-            "another situation. The exchange is kept for whoever runs the library."
+            "another situation; if a source is overdue, that its advice waits for a review. "
+            "The exchange is kept for whoever runs the library."
         ),
         arguments=AskArguments,
         output=AskOutput,

@@ -35,6 +35,7 @@ from staffroom.api.prose import Prose, said_in
 from staffroom.app import App
 from staffroom.database.interactions import REMEMBERED_TURNS
 from staffroom.errors import InputError, StaffroomError
+from staffroom.scenario_life import is_overdue
 from staffroom.text import MAX_QUESTION, clean_question, mend
 from staffroom.types import Answer, SearchResult, Sentence, Turn, Vectors
 
@@ -226,8 +227,20 @@ def _about(answer: Answer) -> dict[str, Any]:
         "abstained": answer.abstained,
         "uncertain": answer.uncertain,
         "best_relevance": answer.best_relevance,
+        "overdue": [str(scenario_id) for scenario_id in _overdue(answer)],
         "interaction_id": answer.interaction_id and str(answer.interaction_id),
     }
+
+
+def _overdue(answer: Answer) -> list[UUID]:
+    """What the answer rests on that is past its review date."""
+    cited = {citation for sentence in answer.sentences for citation in sentence.citations}
+    scenarios = (match.scenario for match in answer.matches)
+    return [
+        scenario.id
+        for scenario in scenarios
+        if scenario.id in cited and is_overdue(scenario.content.metadata)
+    ]
 
 
 def _annotations(prose: Prose, address: Callable[[UUID], str]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ make the answer another than the client expects has a type that allows only what
 """
 
 from typing import Annotated, Any, Final, Literal
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
@@ -254,6 +255,9 @@ class AboutAnswer(BaseModel):
     abstained: bool
     uncertain: bool
     best_relevance: float | None
+    overdue: Annotated[
+        list[UUID], Field(description="Scenarios it rests on whose review date has passed.")
+    ]
     interaction_id: str | None
 
 

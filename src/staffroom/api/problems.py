@@ -24,6 +24,7 @@ from staffroom.errors import (
     NotFoundError,
     Overloaded,
     StaffroomError,
+    StepRefused,
     UnavailableError,
 )
 
@@ -56,6 +57,7 @@ class Kind:
 
 KINDS: Final[Mapping[type[StaffroomError], Kind]] = {
     EditConflict: Kind(412, "edit-conflict"),
+    StepRefused: Kind(409, "step-refused"),
     ConflictError: Kind(409, "conflict"),
     InputError: Kind(422, "invalid-input"),
     NotFoundError: Kind(404, "not-found"),

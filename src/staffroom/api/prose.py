@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from staffroom.scenario_life import overdue_mark
 from staffroom.types import Answer, Match, SearchResult, Sentence, is_uncertain
 
 UNCERTAIN: Final = (
@@ -91,7 +92,8 @@ class Prose:
         return ("\n" if self._has_sentence else "") + f"{self._steps}. "
 
     def _named(self, match: Match) -> str:
-        return f"{match.scenario.name}: {self._address(match.scenario.id)}"
+        name = f"{match.scenario.name}{overdue_mark(match.scenario.content.metadata)}"
+        return f"{name}: {self._address(match.scenario.id)}"
 
 
 def said_in(text: str) -> tuple[str, ...]:

@@ -1,20 +1,33 @@
 """Scenarios: listed, read, written, changed and removed, each change on what it was made on."""
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 
+from staffroom.api.author import Author
 from staffroom.api.content_type import require_json
 from staffroom.api.context import Staffroom
 from staffroom.api.description import problems
 from staffroom.api.idempotency import Once
-from staffroom.api.paging import Cursor, Limit, page_document, read_cursor
+from staffroom.api.paging import (
+    Cursor,
+    DayCursor,
+    Limit,
+    day_cursor_after,
+    page_document,
+    read_cursor,
+    read_day_cursor,
+)
 from staffroom.api.problems import Problem
 from staffroom.api.schemas import (
+    AuthorGiven,
+    DuePage,
     FacetsOut,
+    RestoreIn,
     RevisionsOut,
     ScenarioIn,
     ScenarioOut,
@@ -104,11 +117,16 @@ async def list_scenarios(
         },
     },
 )
-async def add_scenario(body: ScenarioIn, app: Staffroom, once: Once) -> Response:
-    """Store a scenario: embedded, searchable at once if it is published."""
+async def add_scenario(body: ScenarioIn, app: Staffroom, once: Once, claimed: Author) -> Response:
+    """Store a scenario: embedded, searchable at once if it is published.
+
+    With the source id of one that is there it may bring any status, as an import may.
+    """
 
     async def stored() -> Response:
-        kept = await app.vector_ops.put_scenario(body.fields(), reason=body.reason)
+        kept = await app.vector_ops.put_scenario(
+            body.fields(), reason=body.reason, author=body.author or claimed
+        )
         scenario = await app.vector_ops.get_scenario(kept.scenario_id)
         is_new = kept.changed and scenario.revision == 1
         headers = {"Location": f"/api/v1/scenarios/{scenario.id}"}
@@ -128,6 +146,32 @@ async def facets(app: Staffroom, filters: ListFilters) -> JSONResponse:
             for facet, values in found.items()
         }
     )
+
+
+@router.get("/due", response_model=DuePage, responses=problems(422))
+async def due(
+    app: Staffroom,
+    days: Annotated[
+        int, Query(ge=-1, le=36_500, description="From now; -1 leaves what is past its date.")
+    ] = 30,
+    undated: Annotated[
+        bool, Query(description="In place of them, what has no review date, oldest first.")
+    ] = False,
+    limit: Limit = 50,
+    cursor: DayCursor = None,
+) -> JSONResponse:
+    """List what is to be reviewed, the most overdue first. What is retired waits for no review."""
+    catalogue = app.vector_ops.catalogue
+    day, last = read_day_cursor(cursor) or (None, None)
+    if undated:
+        found = await catalogue.undated(limit + 1, last)
+    else:
+        found = await catalogue.due(days, limit + 1, (day, last) if day and last else None)
+    document = page_document(found, limit, scenario_document)
+    if document["next_cursor"]:
+        end = found[limit - 1]
+        document["next_cursor"] = day_cursor_after(end.content.metadata.review_by, end.id)
+    return JSONResponse({**document, "counts": asdict(await catalogue.due_counts())})
 
 
 @router.get(
@@ -162,15 +206,23 @@ async def change_scenario(
     body: ScenarioPatch,
     app: Staffroom,
     once: Once,
+    claimed: Author,
     if_match: IfMatch = None,
 ) -> Response:
-    """Change the named fields; what it was before stays in its history."""
+    """Change the named fields; what it was before stays in its history.
+
+    A status that cannot follow the one it has is 409, which names those that can.
+    """
     revisions = _expected(if_match)
 
     async def changed() -> Response:
         expected = await _one_of(revisions, app, scenario_id)
         scenario = await app.vector_ops.update_scenario(
-            scenario_id, body.fields(), reason=body.reason, expected_revision=expected
+            scenario_id,
+            body.fields(),
+            reason=body.reason,
+            author=body.author or claimed,
+            expected_revision=expected,
         )
         return _scenario_response(scenario)
 
@@ -179,17 +231,55 @@ async def change_scenario(
 
 @router.delete("/{scenario_id:uuid}", status_code=204, responses=_CHANGES, openapi_extra=_CONDITION)
 async def delete_scenario(
-    scenario_id: UUID, app: Staffroom, once: Once, if_match: IfMatch = None
+    scenario_id: UUID,
+    app: Staffroom,
+    once: Once,
+    claimed: Author,
+    author: Annotated[AuthorGiven, Query()] = "",
+    if_match: IfMatch = None,
 ) -> Response:
     """Remove a scenario, its history and its vectors for good. To take it out of use, retire it."""
     revisions = _expected(if_match)
 
     async def deleted() -> Response:
         expected = await _one_of(revisions, app, scenario_id)
-        await app.vector_ops.delete_scenario(scenario_id, expected_revision=expected)
+        await app.vector_ops.delete_scenario(
+            scenario_id, author=author or claimed, expected_revision=expected
+        )
         return Response(status_code=204)
 
     return await once.respond(deleted)
+
+
+@router.post(
+    "/{scenario_id:uuid}/restore",
+    response_model=ScenarioOut,
+    responses={**_CHANGES, 200: {"description": "As it is now.", "headers": _ETAG_HEADER}},
+    openapi_extra=_CONDITION,
+)
+async def restore_scenario(
+    scenario_id: UUID,
+    body: RestoreIn,
+    app: Staffroom,
+    once: Once,
+    claimed: Author,
+    if_match: IfMatch = None,
+) -> Response:
+    """Say again what a revision said, as a new one on top. The status stays as it is."""
+    revisions = _expected(if_match)
+
+    async def restored() -> Response:
+        expected = await _one_of(revisions, app, scenario_id)
+        scenario = await app.content.restore(
+            scenario_id,
+            body.revision,
+            reason=body.reason,
+            author=body.author or claimed,
+            expected_revision=expected,
+        )
+        return _scenario_response(scenario)
+
+    return await once.respond(restored)
 
 
 @router.get(

@@ -9,23 +9,24 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from staffroom.api.fields import (
     TEXT,
     VISIBLE,
+    Context,
     Date,
     Examples,
     Note,
     Number,
     Prose,
     Situation,
+    Strength,
     Title,
     Word,
     Words,
 )
 from staffroom.config import SIMILARITY_THRESHOLD
-from staffroom.database.interactions import MAX_COMMENT
 from staffroom.database.vector_ops import MAX_LIMIT
 from staffroom.flows import ANSWER_MATCHES, MOST_MATCHES
 from staffroom.scenario import MAX_LENGTH_OTHERS
 from staffroom.text import MAX_QUESTION
-from staffroom.types import Emptiness, Filters, Mode, Outcome, OutOfScope, Reason, Status, Verdict
+from staffroom.types import Emptiness, Filters, Mode, Outcome, OutOfScope, Status
 
 MAX_FILTER_VALUES = 50
 
@@ -114,6 +115,21 @@ class AskIn(Request):
     ] = False
 
 
+ReasonGiven = Annotated[
+    str,
+    StringConstraints(max_length=1_000, pattern=TEXT),
+    Field(description="Why, for the history."),
+]
+AuthorGiven = Annotated[
+    str,
+    StringConstraints(max_length=MAX_LENGTH_OTHERS, pattern=TEXT),
+    Field(
+        description="Who makes the change, for the history: a claim that nothing checks. Else the "
+        "name that the page's cookie holds, or the user that the server runs as."
+    ),
+]
+
+
 class ScenarioFields(Request):
     """A scenario's fields; those that are not given are left as they are, or empty."""
 
@@ -132,18 +148,20 @@ class ScenarioFields(Request):
         str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=200)
     ] = "en"
     evidence_note: Note = ""
+    evidence_strength: Annotated[
+        Strength | None,
+        Field(description="0, nobody has looked, to 5, many careful trials agree."),
+    ] = None
     contributor: Word = ""
+    worked_with: Annotated[Context, Field(description="In which context it worked.")] = ""
     status: Status = "published"
     review_by: Date | None = None
-    reason: Annotated[
-        str,
-        StringConstraints(max_length=1_000, pattern=TEXT),
-        Field(description="Why, for the history."),
-    ] = ""
+    reason: ReasonGiven = ""
+    author: AuthorGiven = ""
 
     def fields(self) -> dict[str, Any]:
         """What was given of the scenario itself."""
-        return self.model_dump(exclude={"reason"}, exclude_unset=True, mode="json")
+        return self.model_dump(exclude={"reason", "author"}, exclude_unset=True, mode="json")
 
 
 class ScenarioIn(ScenarioFields):
@@ -182,15 +200,16 @@ class ScenarioPatch(ScenarioFields):
     )
 
 
-class FeedbackIn(Request):
-    """What a teacher says of an answer, or of one scenario that it rests on."""
+class RestoreIn(Request):
+    """The revision that is to be said again."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"verdict": "helpful"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"revision": 1, "reason": "the new one was worse"}]}
+    )
 
-    verdict: Verdict
-    reason: Reason = ""
-    comment: Annotated[str, StringConstraints(max_length=MAX_COMMENT)] = ""
-    scenario_id: UUID | None = None
+    revision: Annotated[int, Field(ge=1, lt=2**31), Number]
+    reason: ReasonGiven = ""
+    author: AuthorGiven = ""
 
 
 class ContentOut(BaseModel):
@@ -207,7 +226,9 @@ class ContentOut(BaseModel):
     tags: list[str]
     language: str
     evidence_note: str
+    evidence_strength: int | None
     contributor: str
+    worked_with: str
     status: Status
     review_by: Annotated[str, Field(description="A date, or empty.")]
 
@@ -218,6 +239,9 @@ class ScenarioOut(ContentOut):
     id: UUID
     source_id: str
     revision: int
+    overdue: Annotated[
+        bool, Field(description="Its review date has passed, and it is not retired: say so.")
+    ]
     created_at: datetime
     updated_at: datetime
 
@@ -276,6 +300,24 @@ class ScenarioPage(BaseModel):
     next_cursor: str | None
 
 
+class DueCountsOut(BaseModel):
+    """How many scenarios are past their review date, will be in 30 or in 31 to 90 days, or have
+    none. None of them is retired."""
+
+    overdue: int
+    within_30: int
+    within_90: int
+    undated: int
+
+
+class DuePage(BaseModel):
+    """What waits for a review, the most overdue first; the cursor leads to the next page."""
+
+    items: list[ScenarioOut]
+    next_cursor: str | None
+    counts: DueCountsOut
+
+
 class RevisionOut(ContentOut):
     """A scenario as it was after one change. `changed` names the fields that differ from before."""
 
@@ -306,67 +348,6 @@ class FacetsOut(BaseModel):
     grade_band: list[FacetValueOut]
     subject: list[FacetValueOut]
     status: list[FacetValueOut]
-
-
-class AskedOut(BaseModel):
-    """An exchange as a list shows it."""
-
-    id: UUID
-    question: str
-    outcome: Outcome
-    best_relevance: float | None
-    created_at: datetime
-
-
-class InteractionPage(BaseModel):
-    """Exchanges, newest first; the cursor leads to the next page."""
-
-    items: list[AskedOut]
-    next_cursor: str | None
-
-
-class UsedMatchOut(BaseModel):
-    """A scenario, in the revision that an answer rested on."""
-
-    id: UUID
-    revision: int
-    name: str
-    relevance: float
-
-
-class FeedbackOut(BaseModel):
-    """What a teacher said of an answer."""
-
-    id: UUID
-    verdict: Verdict
-    reason: Reason
-    comment: str
-    scenario_id: UUID | None
-    created_at: datetime
-
-
-class InteractionOut(BaseModel):
-    """An exchange as it was stored."""
-
-    id: UUID
-    conversation_id: UUID
-    question: str
-    asked: str
-    answer: str
-    sentences: list[SentenceOut]
-    more: list[SentenceOut]
-    matches: list[UsedMatchOut]
-    outcome: Outcome
-    abstained: bool
-    writer: str
-    embedding_model: str
-    prompt_version: str
-    library_version: int
-    timings: dict[str, float]
-    threshold: float | None
-    best_relevance: float | None
-    feedback: list[FeedbackOut]
-    created_at: datetime
 
 
 class Stored(BaseModel):

@@ -11,7 +11,7 @@ import typer
 
 from staffroom.cli.imports import imports, work
 from staffroom.cli.interactions import interaction
-from staffroom.cli.library import library, scenario
+from staffroom.cli.library import library
 from staffroom.cli.mcp import model_context
 from staffroom.cli.measure import bench, measure
 from staffroom.cli.models import models
@@ -19,6 +19,7 @@ from staffroom.cli.operations import db, operations
 from staffroom.cli.output import print_error, print_json
 from staffroom.cli.questions import questions
 from staffroom.cli.run import exit_code
+from staffroom.cli.scenario import scenario
 from staffroom.cli.serve import serving
 from staffroom.config import load_settings
 from staffroom.errors import StaffroomError

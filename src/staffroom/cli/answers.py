@@ -8,6 +8,7 @@ from rich.text import Text
 
 from staffroom.ai.extractive import ExtractiveWriter
 from staffroom.cli.output import out
+from staffroom.scenario_life import overdue_mark
 from staffroom.types import Answer, Match, SearchResult, Sentence, is_uncertain
 
 _OUTCOMES = {
@@ -103,7 +104,8 @@ def _print_end(answer: Answer, printer: _Printer, *, more: bool) -> None:
 
 
 def _named(match: Match) -> str:
-    return f"{match.scenario.name} (relevance {match.relevance:.2f})"
+    mark = overdue_mark(match.scenario.content.metadata)
+    return f"{match.scenario.name} (relevance {match.relevance:.2f}){mark}"
 
 
 def _how(answer: Answer) -> str:

@@ -17,6 +17,7 @@ from staffroom.cli.output import JsonOption, out, print_error, print_json
 from staffroom.cli.run import with_app
 from staffroom.documents import answer_document, search_document
 from staffroom.errors import InputError, UnavailableError
+from staffroom.scenario_life import overdue_mark
 from staffroom.text import shorten
 from staffroom.types import Filters, Match, SearchResult
 
@@ -147,6 +148,7 @@ def _print_match(match: Match) -> None:
     content = match.scenario.content
     title = Text.assemble((f"{match.relevance:.2f}  ", "cyan"), (content.name, "bold"))
     title.append(f"  {content.metadata.category}", style="dim")
+    title.append(overdue_mark(content.metadata), style="yellow")
     out.print(title)
     print_hanging("      ", shorten(content.description, 200))
     out.print(Text(f"      {match.scenario.id}", style="dim"))

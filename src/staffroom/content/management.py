@@ -1,6 +1,7 @@
 """ContentManager: what an editor does with the library."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, NotRequired, TypedDict
 from uuid import UUID
@@ -10,11 +11,15 @@ from staffroom.content.formats import open_rows
 from staffroom.content.importer import Importer
 from staffroom.content.starter import starter_rows
 from staffroom.database.vector_ops import VectorOperations
-from staffroom.errors import StaffroomError
+from staffroom.errors import InvalidScenario, NotFoundError, StaffroomError
 from staffroom.scenario import row_from
-from staffroom.types import Filters, ImportReport, ProgressListener, Scenario
+from staffroom.scenario_life import today
+from staffroom.types import Filters, ImportReport, ProgressListener, Scenario, Status
 
 PAGE: Final = 500
+
+REVIEWED: Final = "reviewed"
+"""The reason of a review that nobody gave one for."""
 
 
 class AddResult(TypedDict):
@@ -42,9 +47,67 @@ class ContentManager:
         return AddResult(status="success", scenario_id=str(scenario_id))
 
     async def retire(self, scenario_id: UUID, *, reason: str = "") -> Scenario:
-        """The scenario is kept, but no search returns it. Raises: NotFoundError."""
+        """The scenario is kept, but no search returns it. Raises: as `move`."""
+        return await self.move(scenario_id, "retired", reason=reason)
+
+    async def move(self, scenario_id: UUID, status: Status, *, reason: str = "") -> Scenario:
+        """The scenario has that status. Raises: NotFoundError; StepRefused if it cannot follow."""
         return await self._vector_ops.update_scenario(
-            scenario_id, {"status": "retired"}, reason=reason
+            scenario_id, {"status": status}, reason=reason
+        )
+
+    async def review(
+        self,
+        scenario_id: UUID,
+        next_review: date,
+        *,
+        reason: str = "",
+        author: str = "",
+        expected_revision: int | None = None,
+    ) -> Scenario:
+        """Somebody has read the scenario, and will read it again by the day that is named.
+
+        Raises: InvalidScenario unless that day is to come; NotFoundError; EditConflict.
+        """
+        if next_review <= today():
+            raise InvalidScenario(
+                "review_by", f"is {next_review}; the next review has to be after today, {today()}"
+            )
+        return await self._vector_ops.update_scenario(
+            scenario_id,
+            {"review_by": next_review},
+            reason=reason or REVIEWED,
+            author=author,
+            expected_revision=expected_revision,
+        )
+
+    async def restore(
+        self,
+        scenario_id: UUID,
+        revision: int,
+        *,
+        reason: str = "",
+        author: str = "",
+        expected_revision: int | None = None,
+    ) -> Scenario:
+        """What the scenario said in that revision is what it says now. Its status stays.
+
+        Raises: NotFoundError if there is no such scenario or revision; EditConflict.
+        """
+        history = await self._vector_ops.list_revisions(scenario_id)
+        found = next((entry for entry in history if entry.number == revision), None)
+        if found is None:
+            raise NotFoundError(
+                f"scenario {scenario_id} has no revision {revision}. "
+                f"Its newest is {history[-1].number}."
+            )
+        said = row_from(found.content)
+        return await self._vector_ops.update_scenario(
+            scenario_id,
+            {name: value for name, value in said.items() if name not in {"id", "status"}},
+            reason=reason or f"restored revision {revision}",
+            author=author,
+            expected_revision=expected_revision,
         )
 
     async def import_files(

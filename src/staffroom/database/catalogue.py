@@ -3,6 +3,7 @@ filter by."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from staffroom.database.rows import content_from_row, filter_parameters, scenari
 from staffroom.database.statements import statement
 from staffroom.errors import InputError, NotFoundError
 from staffroom.retrieval.aliases import grade_names, subject_names
+from staffroom.scenario_life import today
 from staffroom.types import Filters, Revision, Scenario
 
 FACETS: Final = ("category", "grade_band", "subject", "status")
@@ -22,6 +24,17 @@ class FacetValue:
 
     value: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DueCounts:
+    """How many scenarios are past their review date, will be within so many days, or have none.
+    None of them is retired."""
+
+    overdue: int
+    within_30: int
+    within_90: int
+    undated: int
 
 
 class Catalogue:
@@ -51,6 +64,37 @@ class Catalogue:
         parameters = filter_parameters(self._tenant_id, filters)
         (row,) = await self._rows("scope_size", {**parameters, "at_most": None})
         return int(row["size"])
+
+    async def due(
+        self,
+        days: int,
+        limit: int = 100,
+        after: tuple[date, UUID] | None = None,
+        *,
+        since: date | None = None,
+    ) -> list[Scenario]:
+        """What is to be reviewed within so many days from now, the most overdue first.
+
+        Nothing that was to be before `since`, nor up to what has that date and id. What is retired
+        waits for no review.
+        """
+        after_day, after_id = after or (None, None)
+        until = today() + timedelta(days)
+        bounds = {"since": since, "until": until, "after_day": after_day, "after": after_id}
+        rows = await self._rows("list_due", {**bounds, "limit": limit})
+        return [scenario_from_row(row) for row in rows]
+
+    async def undated(self, limit: int = 100, after: UUID | None = None) -> list[Scenario]:
+        """What has no review date and is not retired, oldest first."""
+        rows = await self._rows("list_undated", {"limit": limit, "after": after})
+        return [scenario_from_row(row) for row in rows]
+
+    async def due_counts(self) -> DueCounts:
+        """How much there is to be reviewed, and by when."""
+        days = [today() + timedelta(ahead) for ahead in (-1, 30, 90)]
+        counts = {row["day"]: row["size"] for row in await self._rows("count_due", {"days": days})}
+        overdue, within_30, within_90 = (counts[day] for day in days)
+        return DueCounts(overdue, within_30 - overdue, within_90 - within_30, counts[None])
 
     async def revisions(self, scenario_id: UUID) -> list[Revision]:
         """What the scenario said in each revision, oldest first. Raises: NotFoundError."""

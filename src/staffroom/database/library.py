@@ -82,6 +82,7 @@ class Library:
         embeddings: Vectors | None = None,
         *,
         reason: str = "",
+        author: str = "",
         expected_revision: int | None = None,
         within: Within | None = None,
     ) -> list[Stored]:
@@ -91,7 +92,7 @@ class Library:
         Raises: EditConflict if a revision is expected and a scenario has another by now.
         """
         generation = await self.generation()
-        edit = _Edit(reason, expected_revision, within)
+        edit = _Edit(author or self._author, reason, expected_revision, within)
         if embeddings is None:
             return await self._store_changed(generation, contents, edit)
         none = np.empty((0, embeddings.shape[1]), np.float32)
@@ -172,7 +173,9 @@ class Library:
             if progress:
                 progress(Progress("Indexing the library anew", done, None, "rows"))
 
-    async def delete(self, scenario_id: UUID, expected_revision: int | None) -> None:
+    async def delete(
+        self, scenario_id: UUID, expected_revision: int | None, author: str = ""
+    ) -> None:
         """The scenario, its history and its vectors are gone.
 
         Raises: NotFoundError; EditConflict if its revision is not the expected one.
@@ -191,7 +194,7 @@ class Library:
             await add_audit(
                 connection,
                 self._tenant_id,
-                actor=self._author,
+                actor=author or self._author,
                 action="scenario.delete",
                 subject_id=scenario_id,
                 detail={},
@@ -276,7 +279,7 @@ class Library:
                 self._tenant_id,
                 generation,
                 items,
-                author=self._author,
+                author=edit.author,
                 reason=edit.reason,
                 expected_revision=edit.expected_revision,
             )
@@ -290,8 +293,9 @@ _Due = tuple[list[tuple[ScenarioContent, Known | None]], dict[UUID, Before]]
 
 @dataclass(frozen=True, slots=True)
 class _Edit:
-    """Why the library changes, on what it was made, and what happens with it or not at all."""
+    """Who changes the library, why and on what, and what happens with it or not at all."""
 
+    author: str
     reason: str
     expected_revision: int | None
     within: Within | None

@@ -94,6 +94,7 @@ def filter_parameters(tenant_id: UUID, filters: Filters) -> dict[str, Any]:
         "languages": list(filters.languages),
         "review_from": filters.review_from,
         "review_until": filters.review_until,
+        "without_overdue_on": filters.without_overdue_on,
     }
 
 

@@ -13,6 +13,7 @@ from staffroom.database.batch import NumberedContent, Row, RowEffect, RowReader,
 from staffroom.database.catalogue import Catalogue
 from staffroom.database.connection import Database
 from staffroom.database.drafts import Drafts
+from staffroom.database.edits import Edit, edit_scenario
 from staffroom.database.generations import set_calibration
 from staffroom.database.golden import GoldenQuestions
 from staffroom.database.idempotency import IdempotencyKeys
@@ -23,11 +24,12 @@ from staffroom.database.library import Library, WithinRows
 from staffroom.database.rows import check_vectors
 from staffroom.database.search import Candidates, Searcher, Wanted
 from staffroom.database.standings import Standings
-from staffroom.database.store import Stored, check_revision
-from staffroom.errors import InputError, InvalidScenario, SearchError, UnavailableError
+from staffroom.database.store import Stored
+from staffroom.errors import InputError, SearchError, UnavailableError
 from staffroom.monitoring.error_tracking import track_vector_operation
 from staffroom.retrieval.calibration import Calibration
-from staffroom.scenario import row_from, scenario_from, unknown_fields
+from staffroom.scenario import scenario_from
+from staffroom.scenario_life import today
 from staffroom.text import clean_question
 from staffroom.types import (
     Answer,
@@ -65,12 +67,14 @@ class VectorOperations:
         tenant_id: UUID = DEFAULT_TENANT,
         threshold: float = SIMILARITY_THRESHOLD,
         author: str = "",
+        hold_back_overdue: bool = False,
     ) -> None:
         self._database = database
         self._embedder = embedder
         self._tenant_id = tenant_id
         self._threshold = threshold
         self._author = author
+        self._hold_back_overdue = hold_back_overdue
         self._library = Library(database, embedder, tenant_id, author)
         self.catalogue = Catalogue(database, tenant_id)
         self.interactions = Interactions(database, tenant_id)
@@ -99,6 +103,7 @@ class VectorOperations:
             tenant_id=tenant_id,
             threshold=self._threshold,
             author=self._author,
+            hold_back_overdue=self._hold_back_overdue,
         )
 
     async def store_scenario(
@@ -119,9 +124,14 @@ class VectorOperations:
         row = {"name": name, "description": description, "expected_response": expected_response}
         return (await self.put_scenario(row | fields, reason=reason)).scenario_id
 
-    async def put_scenario(self, row: Mapping[str, Any], *, reason: str = "") -> Stored:
-        """As `store_scenario`, for a row of fields; says too whether that changed the library."""
-        return (await self._library.store([scenario_from(row)], reason=reason))[0]
+    async def put_scenario(
+        self, row: Mapping[str, Any], *, reason: str = "", author: str = ""
+    ) -> Stored:
+        """As `store_scenario`, for a row of fields; says too whether that changed the library.
+
+        The revision names the `author`, or else the author of these operations.
+        """
+        return (await self._library.store([scenario_from(row)], reason=reason, author=author))[0]
 
     async def batch_process(self, batch: Sequence[Row]) -> ImportReport:
         """Every valid row is embedded and stored; the others are named with their reason."""
@@ -161,32 +171,25 @@ class VectorOperations:
         changes: Mapping[str, Any],
         *,
         reason: str = "",
+        author: str = "",
         expected_revision: int | None = None,
     ) -> Scenario:
         """The scenario has a new revision with the named fields changed, if anything changed.
 
-        Raises: NotFoundError; InvalidScenario naming the field that is wrong; EditConflict if
-            its revision is not the expected one.
+        Raises: NotFoundError; InvalidScenario naming the field that is wrong; StepRefused for a
+            status that cannot follow; EditConflict if its revision is not the expected one.
         """
-        unknown = unknown_fields(changes)
-        if unknown:
-            raise InvalidScenario(unknown[0], "is no field of a scenario")
-        scenario = await self.get_scenario(scenario_id)
-        check_revision(scenario_id, scenario.revision, expected_revision)
-        content = scenario_from({**row_from(scenario.content), **changes})
-        if content.source_id != scenario.content.source_id:
-            raise InvalidScenario("id", "of a stored scenario cannot be changed; add a new one")
-        await self._library.store([content], reason=reason, expected_revision=expected_revision)
-        return await self.get_scenario(scenario_id)
+        edit = Edit(reason, author, expected_revision)
+        return await edit_scenario(self._library, self.catalogue, scenario_id, changes, edit)
 
     async def delete_scenario(
-        self, scenario_id: UUID, *, expected_revision: int | None = None
+        self, scenario_id: UUID, *, author: str = "", expected_revision: int | None = None
     ) -> None:
         """The scenario, its history and its vectors are gone. To take it out of use, retire it.
 
         Raises: NotFoundError; EditConflict if its revision is not the expected one.
         """
-        await self._library.delete(scenario_id, expected_revision)
+        await self._library.delete(scenario_id, expected_revision, author)
 
     async def find_similar_scenarios(
         self,
@@ -210,9 +213,11 @@ class VectorOperations:
         *,
         mode: Mode = "hybrid",
         embedding: Vector | None = None,
+        overdue_too: bool = False,
     ) -> SearchResult:
         """As `find_similar_scenarios`, with the threshold used and the best relevance found.
 
+        What is past its review date is left out if it is held back, unless `overdue_too`.
         By words alone no model is needed; an embedding in place of a question has a meaning alone.
         The question is not embedded if its embedding is given.
         Raises: InputError for an empty or over-long question, a limit outside 1 to 1000, a
@@ -232,7 +237,8 @@ class VectorOperations:
         try:
             if mode != "words":
                 embedding = await self._embedding(question if embedding is None else embedding)
-            wanted = Wanted(question, embedding, limit, filters or Filters(), mode)
+            scope = (filters or Filters()) if overdue_too else self.scope(filters)
+            wanted = Wanted(question, embedding, limit, scope, mode)
             found = await (await self._open_searcher()).find(self._tenant_id, wanted)
         except (UnavailableError, psycopg.Error) as error:
             raise SearchError(f"the search failed: {error}") from error
@@ -268,6 +274,11 @@ class VectorOperations:
             return found
         related = found.related or found.matches[:RELATED]
         return replace(found, matches=(), related=related, reason=reason)
+
+    def scope(self, filters: Filters | None) -> Filters:
+        """The filters of an answer today: without what is overdue, if that is held back."""
+        filters = filters or Filters()
+        return replace(filters, without_overdue_on=today()) if self._hold_back_overdue else filters
 
     async def candidates(self, question: str, embedding: Vector) -> Candidates:
         """What comes into question, with the scores that a calibration is fitted on."""

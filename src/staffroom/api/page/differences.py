@@ -35,7 +35,9 @@ MOST_LINES: Final = 500
 LEAST_SHARED: Final = 0.3
 """Texts that share less than this part of their words are shown one after the other."""
 
-TEXTS: Final = frozenset({"name", "description", "expected_response", "evidence_note"})
+TEXTS: Final = frozenset(
+    {"name", "description", "expected_response", "evidence_note", "worked_with"}
+)
 
 _TOKEN: Final = re.compile(r"\w+(?:['’-]\w+)*|\n|[^\S\n]+|.")
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")

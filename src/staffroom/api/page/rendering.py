@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from staffroom.api.author import author_of
 from staffroom.api.page.texts import LANGUAGES, Texts, preferred_language
 
 LANGUAGE_COOKIE: Final = "staffroom_language"
@@ -93,6 +94,7 @@ def render(
         version=version("staffroom"),
         has_key=_has_key(request.scope),
         status=status,
+        author=author_of(request),
         **context,
     )
     response = HTMLResponse(page, status, headers)

@@ -104,6 +104,42 @@ WHERE {scope} AND r.tenant_id = %(tenant_id)s
 ORDER BY s.scenario_id
 LIMIT %(limit)s;
 
+-- name: list_due
+-- What is to be reviewed from one day to another, the most overdue first, after the given one.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND s.status <> 'retired'
+    AND s.review_by BETWEEN coalesce(%(since)s::date, '-infinity') AND %(until)s::date
+    AND (
+        %(after)s::uuid IS NULL
+        OR (s.review_by, s.scenario_id) > (%(after_day)s::date, %(after)s::uuid)
+    )
+ORDER BY s.review_by, s.scenario_id
+LIMIT %(limit)s;
+
+-- name: list_undated
+-- What nobody said when to review, in the order in which it was written, after the given one.
+SELECT {scenario}
+FROM staffroom.scenarios AS s
+{newest_revision}
+WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND s.status <> 'retired'
+    AND s.review_by IS NULL AND (%(after)s::uuid IS NULL OR s.scenario_id > %(after)s::uuid)
+ORDER BY s.scenario_id
+LIMIT %(limit)s;
+
+-- name: count_due
+-- How many scenarios wait for a review by each of the given days, and how many have no day.
+SELECT w.day, count(s.scenario_id)::integer AS size
+FROM unnest(%(days)s::date[]) AS w (day)
+LEFT JOIN staffroom.scenarios AS s
+    ON s.tenant_id = %(tenant_id)s AND s.status <> 'retired' AND s.review_by <= w.day
+GROUP BY w.day
+UNION ALL
+SELECT NULL, count(*)::integer
+FROM staffroom.scenarios AS s
+WHERE s.tenant_id = %(tenant_id)s AND s.status <> 'retired' AND s.review_by IS NULL;
+
 -- name: list_revisions
 -- A scenario's history, oldest first.
 SELECT r.revision, r.name, r.description, r.expected_response, r.example_questions, r.metadata,

@@ -10,6 +10,7 @@ const KINDS = {
   setting: "setting",
   grade_bands: "grade_band",
   subjects: "subject",
+  evidence_strength: "strength",
 };
 
 /** What the other person changed, and what of it this form changed to something else. */

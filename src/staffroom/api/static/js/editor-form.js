@@ -6,6 +6,7 @@ import { tokens } from "./editor-tokens.js";
 import { t } from "./texts.js";
 
 const LISTS = ["grade_bands", "subjects", "tags"];
+const NONE = ["evidence_strength", "review_by"];
 const WORDS = ["category", "setting"];
 
 /** The fields of a scenario in the order of the form. */
@@ -18,6 +19,8 @@ export const FIELDS = [
   "setting",
   ...LISTS,
   "evidence_note",
+  "evidence_strength",
+  "worked_with",
   "contributor",
   "language",
   "review_by",
@@ -38,6 +41,12 @@ const REASONS = [
   [/holds .*\((U\+[0-9A-F]+)\)/, ([, code]) => t("editor.error.damage", { code })],
 ];
 const REASONS_OF = { language: "editor.error.language", review_by: "editor.error.date" };
+
+/** A scenario of the library as the form has it: what is none is empty. */
+export const plain = (scenario) => ({
+  ...scenario,
+  evidence_strength: scenario.evidence_strength ?? "",
+});
 
 export const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
@@ -72,6 +81,7 @@ export function form(root, changed) {
   function read() {
     const values = {};
     for (const name of FIELDS) values[name] = lists[name]?.read() ?? control(name).value.trim();
+    if (values.evidence_strength) values.evidence_strength = Number(values.evidence_strength);
     return values;
   }
 
@@ -131,11 +141,12 @@ function goTo(event) {
   (find(".question-field", place) ?? place).focus();
 }
 
-/** What is sent for these fields. An empty date is none, an empty language the server's. */
+/** What is sent for these fields. An empty date or strength is none, an empty language the
+ * server's. */
 export function payload(values, names = FIELDS) {
   const body = {};
   for (const name of names) {
-    if (name === "review_by") body[name] = values[name] || null;
+    if (NONE.includes(name)) body[name] = values[name] === "" ? null : values[name];
     else if (name !== "language" || values[name]) body[name] = values[name];
   }
   return body;

@@ -3,7 +3,7 @@
 
 import { Problem, send } from "./api.js";
 import { choose, differences } from "./editor-conflict.js";
-import { FIELDS, changes, payload } from "./editor-form.js";
+import { FIELDS, changes, payload, plain } from "./editor-form.js";
 import { newKey } from "./idempotency.js";
 
 /** After these it may have been stored all the same. */
@@ -75,7 +75,7 @@ export function saver(source, take) {
 
   /** Somebody else saved first. Nothing is asked if both say the same where both changed it. */
   async function settle(values, status, reason) {
-    const theirs = await (await send(`/api/v1/scenarios/${source.id}`)).json();
+    const theirs = plain(await (await send(`/api/v1/scenarios/${source.id}`)).json());
     const found = differences(source.base, theirs, values);
     const choice = found.length ? await choose(theirs.revision, found) : "keep";
     if (choice === "continue") return null;

@@ -1,5 +1,6 @@
 // The editor of one scenario: checked while it is written, kept on this device until it is saved.
 
+import "./author.js";
 import { announce, clone, debounce, fill, find, findAll, h, toast } from "./dom.js";
 import { dropDraft, keepDraft, leftDrafts, setAside } from "./editor-drafts.js";
 import { changes, form, payload, problemLinks, same, showErrors } from "./editor-form.js";

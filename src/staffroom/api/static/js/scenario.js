@@ -1,5 +1,6 @@
 // One scenario and its history: steps of its status, deleting, restoring; each on what was read.
 
+import "./author.js";
 import { Problem, request, swap } from "./api.js";
 import { fill, find, findAll, toast } from "./dom.js";
 import { leave } from "./flash.js";
@@ -67,15 +68,9 @@ function remove() {
 /** The revision's content becomes the newest; its status does not: that has steps of its own. */
 function restore(revision) {
   return attempt(find("#restore"), async () => {
-    const { items } = await request(`${place()}/revisions`);
-    const found = items.find((item) => item.revision === revision);
-    const { revision: number, author, created_at, changed, status, ...content } = found;
-    const body = {
-      ...content,
-      review_by: content.review_by || null,
-      reason: t("history.restore.reason", { revision }),
-    };
-    await request(place(), { method: "PATCH", body, headers: ground() });
+    const reason = find("#restore-reason").value.trim();
+    const body = { revision, reason: reason || t("history.restore.reason", { revision }) };
+    await request(`${place()}/restore`, { method: "POST", body, headers: ground() });
     leave(t("history.restored", { revision }));
     location.assign(`/library/${shown().id}`);
   });
@@ -108,8 +103,6 @@ const actions = {
     dialog.showModal();
   },
   "[data-close]": (button) => button.closest("dialog").close(),
-  "[data-restore]": (button) => askToRestore(Number(button.dataset.restore)),
-  "#restore-confirm": (button) => restore(Number(button.closest("dialog").dataset.revision)),
   "#delete-confirm": remove,
   "#retire-instead": () => {
     find("#delete").close();
@@ -130,8 +123,16 @@ document.addEventListener("click", (event) => {
   }
 });
 document.addEventListener("submit", (event) => {
-  if (!event.target.dataset.step) return;
+  const form = event.target;
+  const act = form.dataset.step
+    ? move
+    : form.dataset.restore
+      ? () => askToRestore(Number(form.dataset.restore))
+      : form.id === "restore-form"
+        ? () => restore(Number(form.closest("dialog").dataset.revision))
+        : null;
+  if (!act) return;
   event.preventDefault();
-  move(event.target);
+  act(form);
 });
 localTimes();
