@@ -8,6 +8,7 @@ from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from staffroom.api.description import FieldError
+from staffroom.api.fields import Number
 from staffroom.content.formats import SUFFIXES
 from staffroom.database.batch import Effect
 from staffroom.database.imports import ImportState, Wanted
@@ -131,7 +132,7 @@ class DraftIn(BaseModel):
     tags: _Texts = []
     language: str = ""
     evidence_note: str = ""
-    evidence_strength: int | None = None
+    evidence_strength: Annotated[int, Number] | None = None
     contributor: str = ""
     worked_with: str = ""
     status: str = ""
