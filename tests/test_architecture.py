@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parent.parent
 
 ROWS: tuple[set[str], ...] = (
     {"types", "errors"},
-    {"config", "monitoring", "text", "charts", "models"},
+    {"config", "monitoring", "text", "charts", "models", "privacy"},
     {"scenario", "scenario_life"},
     {"documents", "retrieval"},
     {"embedding", "database", "ai"},

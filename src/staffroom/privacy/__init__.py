@@ -1,0 +1,1 @@
+"""What may leave without saying who it is about."""
