@@ -147,6 +147,11 @@ async def test_batch_processing() -> None:
     report = await process_large_dataset([{"text": f"Text {n}"} for n in range(20)])
     assert (report["status"], report["stored"]) == ("success", 20)
 
+    async def coming() -> AsyncIterator[dict[str, str]]:
+        yield {"text": "A row that comes later"}
+
+    assert (await process_large_dataset(coming()))["stored"] == 1
+
 
 async def test_performance_monitoring() -> None:
     embedded = REGISTRY.get_sample_value("embedding_generation_seconds_count") or 0

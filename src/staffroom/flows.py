@@ -1,7 +1,8 @@
 """The two journeys: a question to its answer, and a batch into the library."""
 
+import logging
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import NotRequired, Required, TypedDict, Unpack
@@ -11,7 +12,9 @@ from staffroom.ai.conversation import Understood, understand
 from staffroom.ai.llm_service import LLMService, last_answer
 from staffroom.cache.answer_cache import AnswerCache, AnswerKey, normalised
 from staffroom.config import BATCH_SIZE
+from staffroom.content.formats import FileRow, RowFile
 from staffroom.content.importer import Importer
+from staffroom.content.threads import pulled
 from staffroom.database.batch import Row
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import InputError
@@ -22,6 +25,7 @@ from staffroom.types import (
     Embedder,
     Filters,
     ImportReport,
+    Progress,
     ProgressListener,
     SearchResult,
     Sentence,
@@ -33,6 +37,8 @@ ANSWER_MATCHES = 5
 """Scenarios that an answer may rest on."""
 
 MOST_MATCHES = 20
+
+_log = logging.getLogger(__name__)
 
 
 class AskOptions(TypedDict, total=False):
@@ -202,13 +208,26 @@ async def update_teaching_content(
 
 
 async def process_large_dataset(
-    dataset: Iterable[Row],
+    dataset: Iterable[Row] | AsyncIterable[Row],
     *,
     vector_ops: VectorOperations,
     batch_size: int = BATCH_SIZE,
     progress: ProgressListener | None = None,
 ) -> ImportReport:
-    """As `update_teaching_content`: a data set of any size takes the memory of one batch."""
-    return await update_teaching_content(
-        dataset, vector_ops=vector_ops, batch_size=batch_size, progress=progress
-    )
+    """As `update_teaching_content`: a data set of any size takes the memory of one batch.
+
+    Its rows may come asynchronously, too. How far it is goes to the log after each batch.
+    """
+
+    def tell(told: Progress) -> None:
+        total = f"/{told.total}" if told.total else ""
+        if told.done:
+            _log.info("Processed %d%s items", told.done, total)
+        if progress:
+            progress(told)
+
+    importer = Importer(vector_ops, batch_size=batch_size, progress=tell)
+    if not isinstance(dataset, AsyncIterable):
+        return await importer.import_rows(dataset)
+    numbered = (FileRow(number, number, row) for number, row in enumerate(pulled(dataset), start=1))
+    return await importer.import_opened([RowFile("rows", numbered, 0, "rows")])

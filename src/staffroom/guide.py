@@ -4,7 +4,7 @@ Each stands on the installation that the environment describes, which is opened 
 the first call. Programs that hold several installations use `open_app` instead.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, Iterable
 
 from staffroom import flows
 from staffroom.ai import llm_service
@@ -94,8 +94,11 @@ async def update_teaching_content(content_batch: Iterable[Row]) -> ImportReport:
     )
 
 
-async def process_large_dataset(dataset: Iterable[Row]) -> ImportReport:
-    """As `update_teaching_content`: a data set of any size takes the memory of one batch."""
+async def process_large_dataset(dataset: Iterable[Row] | AsyncIterable[Row]) -> ImportReport:
+    """As `update_teaching_content`: a data set of any size takes the memory of one batch.
+
+    Its rows may come asynchronously, too. How far it is goes to the log after each batch.
+    """
     app = default_app()
     return await flows.process_large_dataset(
         dataset, vector_ops=app.vector_ops, batch_size=app.settings.batch_size

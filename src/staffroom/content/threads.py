@@ -1,7 +1,7 @@
 """Work that would keep the event loop waiting is done in a thread."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -15,3 +15,21 @@ async def in_thread(work: Callable[[], T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait({running})
         raise
+
+
+def pulled(items: AsyncIterable[T]) -> Iterator[T]:
+    """What comes in this event loop, for work in a thread, which waits for each item."""
+    loop = asyncio.get_running_loop()
+    coming = aiter(items)
+
+    async def following() -> list[T]:
+        try:
+            return [await anext(coming)]
+        except StopAsyncIteration:
+            return []
+
+    def pull() -> Iterator[T]:
+        while item := asyncio.run_coroutine_threadsafe(following(), loop).result():
+            yield item[0]
+
+    return pull()
