@@ -11,6 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from staffroom.api import (
+    backup,
     docs_page,
     drafts,
     editor_pages,
@@ -54,6 +55,7 @@ ROUTERS: Final = (
     drafts.router,
     scenarios.router,
     standings.router,
+    backup.router,
     imports.router,
     interactions.router,
     golden.router,

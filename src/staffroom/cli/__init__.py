@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from staffroom.cli.backup import backups
 from staffroom.cli.imports import imports, work
 from staffroom.cli.interactions import interaction
 from staffroom.cli.library import library
@@ -30,7 +31,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for commands in (serving, work, model_context, questions, library, operations):
+for commands in (serving, work, model_context, questions, library, backups, operations):
     app.add_typer(commands)
 app.add_typer(scenario, name="scenario")
 app.add_typer(imports, name="imports")

@@ -1,8 +1,7 @@
-"""`import` and `export`: the library as files."""
+"""`import`: files become scenarios."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -10,10 +9,7 @@ from rich.text import Text
 from staffroom.app import App
 from staffroom.cli.output import JsonOption, err, out, print_error, print_json, progress_bars
 from staffroom.cli.run import BAD_INPUT, UNAVAILABLE, with_app
-from staffroom.cli.scenario import read_statuses
-from staffroom.content.formats import write_json_lines, write_rows
-from staffroom.errors import UnreadableFile
-from staffroom.types import Filters, ImportReport
+from staffroom.types import ImportReport
 
 library = typer.Typer()
 
@@ -41,30 +37,6 @@ def import_(
         raise typer.Exit(UNAVAILABLE)
     if report["failed"]:
         raise typer.Exit(BAD_INPUT)
-
-
-@library.command()
-def export(
-    file: Annotated[
-        Path | None, typer.Argument(help="JSON Lines, CSV or Excel; else JSON Lines on output.")
-    ] = None,
-    status: Annotated[list[str] | None, typer.Option(help="Only this status.")] = None,
-) -> None:
-    """Write the library in the form that import reads."""
-    statuses = read_statuses(status)
-
-    async def work(app: App) -> list[dict[str, Any]]:
-        return [row async for row in app.content.export(Filters(statuses=statuses))]
-
-    rows = with_app(work)
-    if file is None:
-        write_json_lines(sys.stdout, rows)
-        return
-    try:
-        count = write_rows(file, rows)
-    except OSError as error:
-        raise UnreadableFile(f"{file} cannot be written: {error.strerror}.") from error
-    err.print(f"{count} scenarios are in {file}.")
 
 
 def _print_report(report: ImportReport, *, dry_run: bool, several: bool) -> None:

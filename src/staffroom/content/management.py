@@ -1,6 +1,6 @@
 """ContentManager: what an editor does with the library."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal, NotRequired, TypedDict
@@ -135,7 +135,7 @@ class ContentManager:
                 await self._vector_ops.mark_starter_library()
         return importer.report()
 
-    async def export(self, filters: Filters | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def export(self, filters: Filters | None = None) -> AsyncGenerator[dict[str, Any], None]:
         """Every scenario that the filters allow, as the row that an import reads."""
         after = None
         while page := await self._vector_ops.list_scenarios(filters, PAGE, after):

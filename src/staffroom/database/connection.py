@@ -101,6 +101,14 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """What is read inside is of that tenant and of one moment; nothing can be written."""
+        async with self._connection() as connection, connection.transaction():
+            await connection.execute(statement("begin_snapshot"))
+            await self._begin(connection, tenant_id)
+            yield connection
+
+    @asynccontextmanager
     async def owner_transaction(self) -> AsyncIterator[Connection]:
         """Everything inside happens as the owner of the schema, who sees no tenant's rows."""
         with _translated():

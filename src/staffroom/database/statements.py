@@ -10,6 +10,7 @@ from psycopg import sql
 FRAGMENTS: Final = (
     *("scenario", "newest_revision", "scope"),
     *("spoken", "asked", "question", "near", "led_to", "scored"),
+    *("kept_revision", "kept_golden", "kept_evaluation", "masked", "exchanges"),
 )
 """Parts that other statements, and later ones of these, include by name."""
 

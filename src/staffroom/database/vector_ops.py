@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
+from staffroom.database.backup import Backups
 from staffroom.database.batch import NumberedContent, Row, RowEffect, RowReader, errors_of, report
 from staffroom.database.catalogue import Catalogue
 from staffroom.database.connection import Database
@@ -84,6 +85,7 @@ class VectorOperations:
         self.golden = GoldenQuestions(database, tenant_id)
         self.imports = Imports(database, tenant_id)
         self.drafts = Drafts(database, self._library, tenant_id)
+        self.backups = Backups(database, self._library, tenant_id, author)
         self._searcher: Searcher | None = None
 
     @property
