@@ -165,6 +165,7 @@ async def test_what_is_shown_can_be_exported(app: App) -> None:
 
     assert "/api/v1/scenarios/export?format=csv&category=disruption&status=published" in page
     assert '/api/v1/scenarios/export?format=xlsx"' in page
+    assert '<a href="/api/v1/backup" download>' in page
 
 
 async def test_a_review_that_is_due_is_told(app: App) -> None:
