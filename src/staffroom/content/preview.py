@@ -7,17 +7,12 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from staffroom.database.drafts import AskedQuestion, Draft, Neighbour, Place
+from staffroom.database.likenesses import NEAR_DUPLICATE
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import InvalidScenario
 from staffroom.scenario import ALIASES, embedded_text, scenario_from
 from staffroom.text import clean_question
 from staffroom.types import Embedder, ScenarioContent
-
-NEAR_DUPLICATE: Final = 0.75
-"""Cosine from which two scenarios are shown as probably about one situation, for a person to judge.
-Of the 19,110 pairs of the starter library, 16 reach it with the default model, most of them one
-situation told twice (a silent online lesson with the cameras off); the pairs below it are mostly
-neighbours. Without its example questions, 91 % of the scenarios still reach it with themselves."""
 
 MAX_DUPLICATES: Final = 5
 MAX_EXAMPLES: Final = 12

@@ -22,6 +22,8 @@ from staffroom.database.imports import Imports
 from staffroom.database.insights import Insights
 from staffroom.database.interactions import Interactions
 from staffroom.database.library import Library, WithinRows
+from staffroom.database.likenesses import Likenesses
+from staffroom.database.merging import Merging
 from staffroom.database.rows import check_vectors
 from staffroom.database.search import Candidates, Searcher, Wanted
 from staffroom.database.standings import Standings
@@ -86,6 +88,8 @@ class VectorOperations:
         self.imports = Imports(database, tenant_id)
         self.drafts = Drafts(database, self._library, tenant_id)
         self.backups = Backups(database, self._library, tenant_id, author)
+        self.likenesses = Likenesses(database, self._library, tenant_id)
+        self.merging = Merging(database, self._library, embedder, self.likenesses, tenant_id)
         self._searcher: Searcher | None = None
 
     @property

@@ -164,7 +164,16 @@ ORDER BY s.scenario_id
 LIMIT %(limit)s;
 
 -- name: delete_scenario
--- Revisions, vectors and the matches of past answers go with it.
+-- Revisions, vectors, likenesses and the matches of past answers go with it. Those that it was like
+-- are compared anew.
+WITH lost AS (
+    UPDATE staffroom.likeness_done AS d
+    SET revision = 0
+    FROM staffroom.likenesses AS l
+    WHERE d.tenant_id = %(tenant_id)s AND l.tenant_id = %(tenant_id)s
+        AND %(scenario_id)s::uuid IN (l.one, l.other) AND d.scenario_id IN (l.one, l.other)
+        AND d.scenario_id <> %(scenario_id)s
+)
 DELETE FROM staffroom.scenarios
 WHERE tenant_id = %(tenant_id)s AND scenario_id = %(scenario_id)s;
 
