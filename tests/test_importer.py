@@ -72,7 +72,7 @@ async def test_a_corrected_file_changes_only_what_changed(
 ) -> None:
     path = write(tmp_path / "tricky.jsonl", TRICKY)
     await manager.import_files([path])
-    write(path, [{"id": str(n), "text": "Mended."} if n in range(2, 7) else row
+    write(path, [{"id": str(n), "text": f"Mended {n}."} if n in range(2, 7) else row
                  for n, row in enumerate(TRICKY[:7], start=1)])  # fmt: skip
 
     report = await manager.import_files([path])

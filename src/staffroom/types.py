@@ -364,7 +364,8 @@ class ImportReport(TypedDict):
     """What an import did. `status`: no row failed, some did, or all did.
 
     `stopped` says why it ended early; the rows after that were not read. `ignored` are
-    columns that mean nothing to Staffroom.
+    columns that mean nothing to Staffroom. `duplicates` are the first thousand rows that were left
+    out because another scenario says the same; `unchanged` counts all.
     """
 
     status: Literal["success", "partial", "error"]
@@ -375,6 +376,7 @@ class ImportReport(TypedDict):
     errors: list[RowError]
     stopped: NotRequired[str]
     ignored: NotRequired[list[str]]
+    duplicates: NotRequired[list[RowError]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ class ImportIn(BaseModel):
         ),
     ]
     dry_run: Annotated[bool, Field(description="Only tell what the import would do.")] = False
+    keep_duplicates: Annotated[
+        bool,
+        Field(description="Store new rows also if another scenario has the same content."),
+    ] = False
 
 
 class ImportPatch(BaseModel):
@@ -74,7 +78,9 @@ class ImportOut(BaseModel):
     new: int
     changed: int
     unchanged: Annotated[int, Field(description="The library had them.")]
-    duplicate: Annotated[int, Field(description="They repeat an earlier row.")]
+    duplicate: Annotated[
+        int, Field(description="They repeat an earlier row, or say the same as another scenario.")
+    ]
     failed: Annotated[int, Field(description="Rows that were refused; /errors has them.")]
     progress: ImportProgressOut | None
     seconds_left: Annotated[
@@ -86,7 +92,10 @@ class ImportOut(BaseModel):
     ]
     rows: Annotated[
         list[RowEffectOut],
-        Field(description="The first 200 rows of a dry run, or the first 200 refused ones."),
+        Field(
+            description="The first 200 rows of a dry run, or the first 200 that were refused or "
+            "say the same as another."
+        ),
     ]
     stopped: str | None
     ignored: Annotated[list[str], Field(description="Columns that mean nothing to Staffroom.")]

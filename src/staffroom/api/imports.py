@@ -82,10 +82,13 @@ async def start_import(
         )
     upload = await app.import_runner.receive(name, form.file.read)
     try:
-        once.include(b"%d %s %s" % (form.dry_run, name.encode(), upload.sha256))
+        options = b"%d %d" % (form.dry_run, form.keep_duplicates)
+        once.include(b"%s %s %s" % (options, name.encode(), upload.sha256))
 
         async def accepted() -> Response:
-            record = await app.import_runner.accept(upload, dry_run=form.dry_run)
+            record = await app.import_runner.accept(
+                upload, dry_run=form.dry_run, keep_duplicates=form.keep_duplicates
+            )
             headers = {"Location": f"/api/v1/imports/{record.id}"}
             return JSONResponse(import_document(record), 202, headers)
 

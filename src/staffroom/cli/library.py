@@ -20,13 +20,21 @@ SHOWN_ERRORS = 20
 def import_(
     files: Annotated[list[Path], typer.Argument(help="JSON Lines, CSV or Excel files.")],
     dry_run: Annotated[bool, typer.Option(help="Only tell what would change.")] = False,
+    keep_duplicates: Annotated[
+        bool,
+        typer.Option(
+            "--keep-duplicates", help="Store new rows also if another scenario says the same."
+        ),
+    ] = False,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Store scenarios from files: new ones, changed ones, and none twice."""
 
     async def work(app: App) -> ImportReport:
         with progress_bars() as progress:
-            return await app.content.import_files(files, dry_run=dry_run, progress=progress)
+            return await app.content.import_files(
+                files, dry_run=dry_run, keep_duplicates=keep_duplicates, progress=progress
+            )
 
     report = with_app(work)
     if json:
@@ -40,12 +48,15 @@ def import_(
 
 
 def _print_report(report: ImportReport, *, dry_run: bool, several: bool) -> None:
-    for error in report["errors"][:SHOWN_ERRORS]:
-        place = f"{error['file']}, row {error['row']}" if several else f"Row {error['row']}"
-        err.print(Text(f"{place}: {error['field']} {error['reason']}".replace(":  ", ": ")))
-    hidden = len(report["errors"]) - SHOWN_ERRORS
-    if hidden > 0:
-        err.print(f"... and {hidden} more; --json lists all.")
+    for rows in (report["errors"], report.get("duplicates", [])):
+        for error in rows[:SHOWN_ERRORS]:
+            place = f"{error['file']}, row {error['row']}" if several else f"Row {error['row']}"
+            err.print(Text(f"{place}: {error['field']} {error['reason']}".replace(":  ", ": ")))
+        hidden = len(rows) - SHOWN_ERRORS
+        if hidden > 0:
+            err.print(f"... and {hidden} more; --json lists them.")
+    if "duplicates" in report:
+        err.print("What says the same as another is left out; --keep-duplicates stores it.")
     if "ignored" in report:
         names = ", ".join(report["ignored"])
         err.print(Text(f"Columns that mean nothing to Staffroom were ignored: {names}."))

@@ -21,7 +21,7 @@ from staffroom.content.formats import RowFile, open_rows
 from staffroom.content.importer import Batch, Importer
 from staffroom.content.threads import in_thread
 from staffroom.content.uploads import Reader, Upload, Uploads
-from staffroom.database.batch import RowEffect
+from staffroom.database.batch import RowEffect, duplicates_of, errors_of
 from staffroom.database.imports import (
     Claim,
     ClaimLost,
@@ -80,7 +80,9 @@ class ImportRunner:
         """
         return await self._uploads.receive(self._imports.new_id(), name, read)
 
-    async def accept(self, upload: Upload, *, dry_run: bool) -> ImportRecord:
+    async def accept(
+        self, upload: Upload, *, dry_run: bool, keep_duplicates: bool = False
+    ) -> ImportRecord:
         """The upload waits to be imported, or, in a dry run, to be told the effect of.
 
         Raises: UnreadableFile if it is not what its name says.
@@ -88,7 +90,13 @@ class ImportRunner:
         path = self._uploads.keep(upload)
         try:
             await in_thread(partial(_look_into, path, upload.name))
-            await self._imports.add(upload.id, upload.name, upload.suffix, dry_run=dry_run)
+            await self._imports.add(
+                upload.id,
+                upload.name,
+                upload.suffix,
+                dry_run=dry_run,
+                keep_duplicates=keep_duplicates,
+            )
         except BaseException:
             self._uploads.remove(upload.id)
             raise
@@ -207,6 +215,7 @@ class ImportRunner:
             self._vector_ops,
             self._batch_size,
             dry_run=claim.dry_run,
+            keep_duplicates=claim.keep_duplicates,
             reason=f"import of {claim.file_name}",
             within=claim.count,
             patient=True,
@@ -247,7 +256,9 @@ class _Told:
         if batch:
             self.position = batch.position
             self.row = batch.rows[-1].number
-            shown = [e for e in batch.effects if self.claim.dry_run or e.effect == "invalid"]
+            told = [*errors_of(batch.effects), *duplicates_of(batch.effects)]
+            rows = {row["row"] for row in told}
+            shown = [e for e in batch.effects if self.claim.dry_run or e.row in rows]
             self.effects += shown[: SHOWN_ROWS - len(self.effects)]
             refused = _refused(batch)
         now = time.monotonic()

@@ -22,6 +22,7 @@ from staffroom.database.batch import (
     Row,
     RowEffect,
     RowReader,
+    duplicates_of,
     errors_of,
     given_name,
     report,
@@ -35,6 +36,9 @@ from staffroom.types import ImportReport, Progress, ProgressListener, RowError
 
 MAX_IGNORED: Final = 50
 """Meaningless columns that are told: each line of a JSON file may bring others."""
+
+MAX_DUPLICATES: Final = 1_000
+"""Rows that are named because another scenario says the same; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,16 @@ class Importer:
     When the database or the model fails, the rows of that batch are listed with the
     reason, and nothing after it is read: running the import again goes on from there. A patient
     import raises that failure instead: whoever runs it tries again.
-    `reason` is kept with each revision, and `within` joins each transaction. Rows up to `after`
-    were done with before: they are checked and counted, but not stored again; `refused` are those
-    of them that were refused.
+    New rows that say the same as another scenario are left out and named, unless duplicates are
+    kept. `reason` is kept with each revision, and `within` joins each transaction. Rows up to
+    `after` were done with before: they are checked and counted, but not stored again; `refused`
+    are those of them that were refused.
     """
 
     vector_ops: VectorOperations
     batch_size: int = BATCH_SIZE
     dry_run: bool = False
+    keep_duplicates: bool = False
     progress: ProgressListener | None = None
     reason: str = ""
     within: WithinRows | None = None
@@ -69,6 +75,7 @@ class Importer:
     refused: Mapping[int, RowEffect] = field(default_factory=dict)
     stopped: str = ""
     errors: list[RowError] = field(default_factory=list)
+    duplicates: list[RowError] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
     counts: Counter[Effect] = field(default_factory=Counter)
 
@@ -100,6 +107,9 @@ class Importer:
                 async for batch in batches:
                     for error in errors_of(batch.effects):
                         self.errors.append({**error, "file": source.name})
+                    room = MAX_DUPLICATES - len(self.duplicates)
+                    for same in duplicates_of(batch.effects)[:room]:
+                        self.duplicates.append({**same, "file": source.name})
         return self.report()
 
     def report(self) -> ImportReport:
@@ -107,6 +117,8 @@ class Importer:
         result = report(self.read, self.stored, self.errors)
         if self.stopped:
             result["stopped"] = self.stopped
+        if self.duplicates:
+            result["duplicates"] = self.duplicates
         if self.ignored:
             result["ignored"] = sorted(self.ignored)
         return result
@@ -116,8 +128,8 @@ class Importer:
 
         Whoever stops in between has stored what was told, and no part of a batch.
         """
-        with closing(source.rows), closing(SeenKeys()) as seen:
-            reader = RowReader(seen)
+        with closing(source.rows), closing(SeenKeys()) as seen, closing(SeenKeys()) as contents:
+            reader = RowReader(seen, contents)
             self._tell(source, 0)
             while not self.stopped:
                 following = partial(self._next, source, reader)
@@ -161,9 +173,12 @@ class Importer:
     async def _store(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
         try:
             if self.dry_run:
-                return await self.vector_ops.preview(rows)
+                return await self.vector_ops.preview(rows, keep_duplicates=self.keep_duplicates)
             return await self.vector_ops.store_numbered(
-                rows, reason=self.reason, within=self.within
+                rows,
+                reason=self.reason,
+                within=self.within,
+                keep_duplicates=self.keep_duplicates,
             )
         except UnavailableError as error:
             if self.patient:

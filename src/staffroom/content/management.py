@@ -115,14 +115,20 @@ class ContentManager:
         paths: Sequence[Path],
         *,
         dry_run: bool = False,
+        keep_duplicates: bool = False,
         progress: ProgressListener | None = None,
     ) -> ImportReport:
         """Every valid row of the files is in the library. A dry run only tells what would be.
 
+        New rows that say the same as another scenario are left out, unless duplicates are kept.
         Raises: UnreadableFile for any of them, before anything is stored.
         """
         importer = Importer(
-            self._vector_ops, batch_size=self._batch_size, dry_run=dry_run, progress=progress
+            self._vector_ops,
+            batch_size=self._batch_size,
+            dry_run=dry_run,
+            keep_duplicates=keep_duplicates,
+            progress=progress,
         )
         return await importer.import_opened([open_rows(path) for path in paths])
 

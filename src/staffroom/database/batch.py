@@ -12,12 +12,14 @@ from staffroom.types import ImportReport, RowError, ScenarioContent
 Row = Mapping[str, Any] | ScenarioContent
 
 Effect = Literal["new", "changed", "unchanged", "duplicate", "invalid"]
-"""What a row does to the library. duplicate: it repeats an earlier row; invalid: it is refused."""
+"""What a row does to the library. duplicate: it repeats an earlier row, or says the same as another
+scenario; invalid: it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowEffect:
-    """What became of one row, or would; if it is invalid, which field is wrong and why."""
+    """What became of one row, or would; if it is invalid, which field is wrong and why; if it says
+    the same as another scenario, which."""
 
     row: int
     name: str
@@ -32,16 +34,19 @@ class NumberedContent:
 
     row: int
     content: ScenarioContent
+    same_as: int | None = None
+    """The first row with the same content, under another id."""
 
 
 @dataclass(slots=True)
 class RowReader:
     """Checks rows one by one: each is valid, repeats an earlier one, or has an error.
 
-    `seen` knows the keys of earlier rows.
+    `seen` knows the keys of earlier rows, and `contents` their contents' digests.
     """
 
     seen: SeenKeys = field(default_factory=SeenKeys)
+    contents: SeenKeys = field(default_factory=SeenKeys)
 
     def read(
         self, rows: Iterable[tuple[int, Row]]
@@ -53,7 +58,7 @@ class RowReader:
             try:
                 content = _content(row)
                 if self._is_new(number, content):
-                    valid.append(NumberedContent(number, content))
+                    valid.append(NumberedContent(number, content, self._same(number, content)))
                 else:
                     others.append(RowEffect(number, content.name, "duplicate"))
             except InvalidScenario as error:
@@ -70,6 +75,10 @@ class RowReader:
             )
         return first == number
 
+    def _same(self, number: int, content: ScenarioContent) -> int | None:
+        first, _ = self.contents.first(content_sha256(content).hex(), number, b"")
+        return None if first == number else first
+
 
 def errors_of(effects: Iterable[RowEffect]) -> list[RowError]:
     """The rows that were refused."""
@@ -77,6 +86,15 @@ def errors_of(effects: Iterable[RowEffect]) -> list[RowError]:
         RowError(row=effect.row, field=effect.field, reason=effect.reason)
         for effect in effects
         if effect.effect == "invalid"
+    ]
+
+
+def duplicates_of(effects: Iterable[RowEffect]) -> list[RowError]:
+    """The rows that were left out because another says the same."""
+    return [
+        RowError(row=effect.row, field="", reason=effect.reason)
+        for effect in effects
+        if effect.effect == "duplicate" and effect.reason
     ]
 
 

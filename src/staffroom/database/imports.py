@@ -129,10 +129,23 @@ class Imports:
         """An id for the next import: its file lies under it before there is a record."""
         return uuid7()
 
-    async def add(self, import_id: UUID, file_name: str, suffix: str, *, dry_run: bool) -> None:
+    async def add(
+        self,
+        import_id: UUID,
+        file_name: str,
+        suffix: str,
+        *,
+        dry_run: bool,
+        keep_duplicates: bool = False,
+    ) -> None:
         """The import waits for a runner."""
         await self._database.ensure_tenant(self._tenant_id)
-        parameters = {"file_name": file_name, "suffix": suffix, "dry_run": dry_run}
+        parameters = {
+            "file_name": file_name,
+            "suffix": suffix,
+            "dry_run": dry_run,
+            "keep_duplicates": keep_duplicates,
+        }
         async with self._database.transaction(self._tenant_id) as connection:
             await connection.execute(
                 statement("add_import"), {**self._key(import_id), **parameters}
@@ -243,6 +256,7 @@ class Claim:
     file_name: str
     suffix: str
     dry_run: bool
+    keep_duplicates: bool
     attempts: int
     tries: int
     rows_done: int

@@ -29,7 +29,7 @@ from staffroom.database.store import (
     known_scenarios,
     write_scenarios,
 )
-from staffroom.scenario import source_key
+from staffroom.scenario import content_sha256, source_key
 from staffroom.types import (
     Embedder,
     Progress,
@@ -109,14 +109,28 @@ class Library:
         *,
         reason: str = "",
         within: WithinRows | None = None,
+        keep_duplicates: bool = False,
     ) -> list[RowEffect]:
         """The rows are stored. Returns what became of each, in their order.
 
+        A new row with the content of another scenario is left out, unless duplicates are kept.
         What the database refuses is one row: the batch is halved until that row stands alone.
         `within` joins each transaction, and is told the last row that this one stores.
         """
         if not rows:
             return []
+        repeated = {} if keep_duplicates else await self._repeated(rows)
+        if repeated:
+            places = [place for place, row in enumerate(rows) if row.row not in repeated]
+            told = await self.store_numbered(
+                [rows[place] for place in places],
+                None if embeddings is None else embeddings[places],
+                reason=reason,
+                within=within,
+                keep_duplicates=True,
+            )
+            by_row = {effect.row: effect for effect in told} | repeated
+            return [by_row[row.row] for row in rows]
         try:
             contents = [row.content for row in rows]
             joined = None if within is None else partial(within, last_row=rows[-1].row)
@@ -130,7 +144,7 @@ class Library:
             for half in (slice(len(rows) // 2), slice(len(rows) // 2, None)):
                 ready = None if embeddings is None else embeddings[half]
                 effects += await self.store_numbered(
-                    rows[half], ready, reason=reason, within=within
+                    rows[half], ready, reason=reason, within=within, keep_duplicates=True
                 )
             return effects
         return [
@@ -138,13 +152,17 @@ class Library:
             for row, result in zip(rows, stored, strict=True)
         ]
 
-    async def preview(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
+    async def preview(
+        self, rows: Sequence[NumberedContent], *, keep_duplicates: bool = False
+    ) -> list[RowEffect]:
         """What storing the rows would do, in their order."""
         generation = await self.generation()
+        repeated = {} if keep_duplicates or not rows else await self._repeated(rows)
         keys = [source_key(row.content) for row in rows]
         known = await self._known(generation, keys)
         return [
-            _effect(
+            repeated.get(row.row)
+            or _effect(
                 row,
                 is_new=key not in known,
                 changed=key not in known or not known[key].holds(row.content),
@@ -263,6 +281,28 @@ class Library:
             there = [entry for _, entry in due if entry]
             before = await texts_before(connection, self._tenant_id, generation, there)
         return known, (due, before)
+
+    async def _repeated(self, rows: Sequence[NumberedContent]) -> dict[int, RowEffect]:
+        """By their number, the new rows that say the same as another scenario or an earlier row."""
+        keys = [source_key(row.content) for row in rows]
+        digests = [content_sha256(row.content) for row in rows]
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("repeated_content"),
+                {"tenant_id": self._tenant_id, "source_ids": keys, "digests": digests},
+            )
+            new = {found["source_id"]: found for found in await cursor.fetchall()}
+        repeated = {}
+        for key, row in zip(keys, rows, strict=True):
+            found = new.get(key)
+            if found and found["scenario_id"]:
+                reason = f"the same as {found['name']} ({found['scenario_id']})"
+            elif found and row.same_as is not None:
+                reason = f"the same as row {row.same_as}"
+            else:
+                continue
+            repeated[row.row] = RowEffect(row.row, row.content.name, "duplicate", reason=reason)
+        return repeated
 
     async def _known(self, generation: Generation, keys: Sequence[str]) -> dict[str, Known]:
         async with self._database.read(self._tenant_id) as connection:

@@ -150,8 +150,8 @@ class VectorOperations:
         """Every valid row is stored, with its ready embedding if one is given.
 
         Shape: embeddings (rows, dimensions), rows of unit length, of the model in use.
-        Rows that the library already has in this form are left as they are. Rows are
-        numbered from 1 in the report.
+        Rows that the library already has in this form, under whatever id, are left out. Rows
+        are numbered from 1 in the report.
         """
         if embeddings is not None:
             embeddings = check_vectors(embeddings, len(content), self._embedder.dimensions)
@@ -162,14 +162,23 @@ class VectorOperations:
         return report(len(content), stored, sorted(errors_of(effects), key=lambda e: e["row"]))
 
     async def store_numbered(
-        self, rows: Sequence[NumberedContent], *, reason: str = "", within: WithinRows | None = None
+        self,
+        rows: Sequence[NumberedContent],
+        *,
+        reason: str = "",
+        within: WithinRows | None = None,
+        keep_duplicates: bool = False,
     ) -> list[RowEffect]:
         """The rows are stored. Returns what became of each; `within` joins each transaction."""
-        return await self._library.store_numbered(rows, reason=reason, within=within)
+        return await self._library.store_numbered(
+            rows, reason=reason, within=within, keep_duplicates=keep_duplicates
+        )
 
-    async def preview(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
+    async def preview(
+        self, rows: Sequence[NumberedContent], *, keep_duplicates: bool = False
+    ) -> list[RowEffect]:
         """What storing the rows would do, one by one."""
-        return await self._library.preview(rows)
+        return await self._library.preview(rows, keep_duplicates=keep_duplicates)
 
     async def update_scenario(
         self,

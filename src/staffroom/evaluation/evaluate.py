@@ -70,7 +70,7 @@ async def scratch_library(
 async def _import(
     data_set: DataSet, library: VectorOperations, progress: ProgressListener | None
 ) -> int:
-    importer = Importer(library, progress=progress)
+    importer = Importer(library, progress=progress, keep_duplicates=True)
     if isinstance(data_set.corpus, Path):
         report = await importer.import_file(data_set.corpus)
     else:

@@ -2,8 +2,11 @@
 
 -- name: add_import
 -- A file is there and waits for a runner.
-INSERT INTO staffroom.imports (tenant_id, import_id, file_name, suffix, dry_run)
-VALUES (%(tenant_id)s, %(import_id)s, %(file_name)s, %(suffix)s, %(dry_run)s);
+INSERT INTO staffroom.imports (
+    tenant_id, import_id, file_name, suffix, dry_run, keep_duplicates
+) VALUES (
+    %(tenant_id)s, %(import_id)s, %(file_name)s, %(suffix)s, %(dry_run)s, %(keep_duplicates)s
+);
 
 -- name: get_import
 -- One import as it stands.
@@ -77,7 +80,7 @@ WHERE i.tenant_id = %(tenant_id)s AND i.import_id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING import_id AS id, file_name, suffix, dry_run, attempts, tries, rows_done;
+RETURNING import_id AS id, file_name, suffix, dry_run, keep_duplicates, attempts, tries, rows_done;
 
 -- name: forget_import_errors
 -- Of the rows that will be read and tried again.
