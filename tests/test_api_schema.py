@@ -103,6 +103,8 @@ class Known:
         for name, known in (
             ("interaction_id", self._interaction),
             ("import_id", self.import_id),
+            ("one_id", self._scenario),
+            ("other_id", self._spare),
             ("golden_id", self._spare_golden if case.method == "DELETE" else self._golden),
             ("model_id", "staffroom"),
         ):
@@ -123,6 +125,8 @@ class Known:
         ):
             if body.get(name):
                 body[name] = known
+        if "decision" in body:
+            body["keep"] = self._scenario if body["decision"] == "merged" else None
         if body.get("relevant"):
             body["relevant"] = [{"scenario_id": self._scenario, "grade": 2}]
 

@@ -571,3 +571,32 @@ def test_ctrl_c_at_the_prompt_ends_the_session(local: Command) -> None:
     os.close(terminal)
 
     assert not local.json("db", "status")["running"]
+
+
+def test_what_is_alike_is_listed_and_decided(staffroom: Command, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    again = {**ROWS[0], "id": "again"}
+    loud = {"id": "loud", "name": "Noisy class", "text": "The whole class talks at the same time."}
+    file.write_text("".join(json.dumps(row) + "\n" for row in [*ROWS, again, loud]))
+    told = staffroom("import", file)
+    assert "Row 3: the same as row 1" in told.stderr
+    assert "--keep-duplicates stores it" in told.stderr
+    assert "3 stored, 1 unchanged, 0 failed" in told.stdout
+
+    listed = staffroom.json("scenario", "likenesses")
+    assert (listed["compared"], listed["total"], listed["near"]) == (3, 3, 1)
+    first = listed["items"][0]
+    pair = (first["one"]["id"], first["other"]["id"])
+    shown = staffroom("scenario", "likenesses")
+    assert "Probably different situations:" in shown.stdout
+    merge = ("scenario", "decide", *pair, "merge")
+    assert "Say which" in staffroom.json(*merge, code=2)["error"]
+    merged = staffroom.json(*merge, "--keep", pair[0], "--reason", "told twice")
+    assert (merged["decision"], merged["kept"]) == ("merged", pair[0])
+    decided = staffroom("scenario", "likenesses", "--decision", "merge")
+    assert "merged by" in decided.stdout
+    assert "(kept)" in decided.stdout
+    assert staffroom("scenario", "decide", pair[0], NOBODY, "link", code=4).stderr
+    assert "cursor is 'x'" in staffroom("scenario", "likenesses", "--after", "x", code=2).stderr
+    kept = staffroom("import", file, "--keep-duplicates")
+    assert "2 stored, 2 unchanged" in kept.stdout

@@ -14,6 +14,7 @@ from staffroom.api.page.differences import FieldChange, field_changes
 from staffroom.api.page.rendering import render
 from staffroom.api.paging import Cursor, page_document, read_cursor
 from staffroom.app import App
+from staffroom.database.likenesses import NEAR_DUPLICATE, Alike
 from staffroom.documents import match_document, revision_documents, scenario_document
 from staffroom.errors import NotFoundError
 from staffroom.scenario import ALIASES
@@ -29,6 +30,9 @@ DISTANT: Final = 5
 
 REVISIONS: Final = 20
 """Revisions that a history shows at once."""
+
+RELATED: Final = 20
+"""Linked scenarios that one shows."""
 
 EXPORT_FORMS: Final = ("jsonl", "csv", "xlsx")
 
@@ -83,6 +87,7 @@ async def library_page(
         forms=EXPORT_FORMS,
         longest=MAX_QUESTION,
         overdue=(await catalogue.due_counts()).overdue,
+        near=await app.vector_ops.likenesses.near(NEAR_DUPLICATE),
     )
 
 
@@ -97,6 +102,7 @@ async def scenario_page(scenario_id: UUID, request: Request, app: Staffroom) -> 
         statuses=STATUSES,
         steps=STEPS[scenario.content.metadata.status],
         next_review=next_review(),
+        related=await _related(app, scenario_id),
     )
 
 
@@ -162,6 +168,16 @@ async def _found(app: App, wished: Wish, cursor: str | None) -> Found:
     near = [match for match in result.matches if match.relevance >= app.vector_ops.threshold]
     distant = result.matches[len(near) : len(near) + DISTANT]
     return Found(list(map(match_document, near)), list(map(match_document, distant)))
+
+
+async def _related(app: App, scenario_id: UUID) -> list[Alike]:
+    """The scenarios that an editor has linked with this one."""
+    linked = await app.vector_ops.likenesses.page(
+        RELATED, decision="linked", scenario_id=scenario_id
+    )
+    return [
+        likeness.other if likeness.one.id == scenario_id else likeness.one for likeness in linked
+    ]
 
 
 def _changes(shown: Sequence[Mapping[str, Any]], newest: Mapping[str, Any]) -> list[Change]:

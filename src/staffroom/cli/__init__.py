@@ -13,6 +13,7 @@ from staffroom.cli.backup import backups
 from staffroom.cli.imports import imports, work
 from staffroom.cli.interactions import interaction
 from staffroom.cli.library import library
+from staffroom.cli.likenesses import register as register_likenesses
 from staffroom.cli.mcp import model_context
 from staffroom.cli.measure import bench, measure
 from staffroom.cli.models import models
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 for commands in (serving, work, model_context, questions, library, backups, operations):
     app.add_typer(commands)
+register_likenesses(scenario)
 app.add_typer(scenario, name="scenario")
 app.add_typer(imports, name="imports")
 app.add_typer(interaction, name="interaction")

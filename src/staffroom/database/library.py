@@ -266,6 +266,17 @@ class Library:
         }
         return [results[source_key(content)] for content in contents]
 
+    async def items(self, contents: Sequence[ScenarioContent]) -> list[Item]:
+        """The contents as `write_scenarios` takes them; what the library has of their texts is not
+        embedded again."""
+        generation = await self.generation()
+        keys = [source_key(content) for content in contents]
+        async with self._database.read(self._tenant_id) as connection:
+            known = await known_scenarios(connection, self._tenant_id, generation, keys)
+            before = await texts_before(connection, self._tenant_id, generation, known.values())
+        there = [(content, known.get(key)) for content, key in zip(contents, keys, strict=True)]
+        return await items_of(there, before, self._embedder)
+
     async def _due(
         self, generation: Generation, contents: Sequence[ScenarioContent]
     ) -> tuple[dict[str, Known], "_Due"]:

@@ -1,19 +1,20 @@
 """Two scenarios become one: what was asked for either leads to the one that is kept."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 from staffroom.database.catalogue import Catalogue
 from staffroom.database.connection import Connection, Database
-from staffroom.database.library import Library, embedded
+from staffroom.database.library import Library
 from staffroom.database.likenesses import Likeness, Likenesses, Pair
 from staffroom.database.statements import statement
-from staffroom.database.store import Item, check_revision, write_scenarios
+from staffroom.database.store import Item, TextChanged, check_revision, write_scenarios
 from staffroom.errors import ConflictError, EditConflict, InputError
 from staffroom.scenario import MAX_ITEMS
-from staffroom.types import Embedder, Scenario, ScenarioContent
+from staffroom.types import Scenario, ScenarioContent
 
 TRIES: Final = 5
 """How often a merge begins anew because somebody changed one of the two meanwhile."""
@@ -48,13 +49,11 @@ class Merging:
         self,
         database: Database,
         library: Library,
-        embedder: Embedder,
         likenesses: Likenesses,
         tenant_id: UUID,
     ) -> None:
         self._database = database
         self._library = library
-        self._embedder = embedder
         self._likenesses = likenesses
         self._catalogue = Catalogue(database, tenant_id)
         self._tenant_id = tenant_id
@@ -76,9 +75,10 @@ class Merging:
             for scenario in (kept, gone):
                 check_revision(scenario.id, scenario.revision, pair.revisions.get(scenario.id))
             plan = _planned(kept, gone, reason)
-            items = await embedded([plan.merged, plan.retired], self._embedder)
-            if merged := await self._write(pair, plan, items, author):
-                return merged
+            items = await self._library.items([plan.merged, plan.retired])
+            with suppress(TextChanged):
+                if merged := await self._write(pair, plan, items, author):
+                    return merged
         raise EditConflict(
             f"one of {pair.one} and {pair.other} was changed again and again. Try it again."
         )

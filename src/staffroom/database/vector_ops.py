@@ -89,7 +89,7 @@ class VectorOperations:
         self.drafts = Drafts(database, self._library, tenant_id)
         self.backups = Backups(database, self._library, tenant_id, author)
         self.likenesses = Likenesses(database, self._library, tenant_id)
-        self.merging = Merging(database, self._library, embedder, self.likenesses, tenant_id)
+        self.merging = Merging(database, self._library, self.likenesses, tenant_id)
         self._searcher: Searcher | None = None
 
     @property

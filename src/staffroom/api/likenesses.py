@@ -1,0 +1,139 @@
+"""Scenarios that may be one: ranked, for a person to decide."""
+
+import base64
+import struct
+from collections.abc import Sequence
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import JSONResponse
+
+from staffroom.api.content_type import require_json
+from staffroom.api.context import Staffroom
+from staffroom.api.description import problems
+from staffroom.api.idempotency import Once
+from staffroom.api.likeness_schemas import DecisionIn, LikenessOut, LikenessPage
+from staffroom.api.paging import Limit
+from staffroom.content.likenesses import compare_some, decide
+from staffroom.database.likenesses import NEAR_DUPLICATE, Alike, Decision, Likeness, Place
+from staffroom.documents import DIGITS
+from staffroom.errors import InputError
+
+router = APIRouter(
+    prefix="/api/v1/likenesses", tags=["likenesses"], dependencies=[Depends(require_json)]
+)
+
+_PLACE: Final = struct.Struct(">f16s16s")
+
+PlaceCursor = Annotated[
+    str | None,
+    Query(
+        alias="cursor",
+        pattern=r"^[A-Za-z0-9_-]{48}$",
+        description="`next_cursor` of the page before.",
+    ),
+]
+
+
+@router.get("", response_model=LikenessPage, responses=problems(422))
+async def list_likenesses(
+    app: Staffroom,
+    decision: Decision = "open",
+    scenario_id: Annotated[UUID | None, Query(description="Only pairs of this one.")] = None,
+    limit: Limit = 50,
+    cursor: PlaceCursor = None,
+) -> JSONResponse:
+    """List pairs of scenarios that may be one, the most similar first; none is left out.
+
+    What was not compared yet is compared first, for a second at most.
+    """
+    likenesses = app.vector_ops.likenesses
+    after = read_place(cursor)
+    compared = await compare_some(likenesses)
+    rows = await likenesses.page(limit + 1, after, decision=decision, scenario_id=scenario_id)
+    return JSONResponse(
+        {
+            "items": list(map(likeness_document, rows[:limit])),
+            "next_cursor": next_place(rows, limit),
+            "compared": compared.done,
+            "total": compared.total,
+            "near": await likenesses.near(NEAR_DUPLICATE),
+        }
+    )
+
+
+@router.post(
+    "/{one_id:uuid}/{other_id:uuid}",
+    response_model=LikenessOut,
+    responses=problems(404, 409, 412, 422),
+)
+async def decide_likeness(
+    one_id: UUID, other_id: UUID, body: DecisionIn, app: Staffroom, once: Once
+) -> Response:
+    """Decide that both stay, belong together, or are one; or open the pair again.
+
+    A merge is undone by restoring what both scenarios said before.
+    """
+    seen = {one_id: body.one_revision, other_id: body.other_revision}
+
+    async def decided() -> Response:
+        likeness = await decide(
+            app.vector_ops,
+            one_id,
+            other_id,
+            body.decision,
+            author=app.author,
+            keep=body.keep,
+            reason=body.reason,
+            revisions={which: number for which, number in seen.items() if number},
+        )
+        return JSONResponse(likeness_document(likeness))
+
+    return await once.respond(decided)
+
+
+def likeness_document(likeness: Likeness) -> dict[str, Any]:
+    """A pair as JSON."""
+    return {
+        "one": _alike_document(likeness.one),
+        "other": _alike_document(likeness.other),
+        "similarity": round(likeness.similarity, DIGITS),
+        "is_near": likeness.similarity >= NEAR_DUPLICATE,
+        "decision": likeness.decision,
+        "kept": likeness.kept and str(likeness.kept),
+        "decided_by": likeness.decided_by,
+        "reason": likeness.reason,
+        "decided_at": likeness.decided_at and likeness.decided_at.isoformat(),
+    }
+
+
+def read_place(cursor: str | None) -> Place | None:
+    """The pair that the caller has last. Raises: InputError."""
+    if cursor is None:
+        return None
+    try:
+        similarity, one, other = _PLACE.unpack(base64.b64decode(cursor, b"-_", validate=True))
+    except (ValueError, struct.error) as error:
+        raise InputError(
+            f"cursor is {cursor!r}, which no page gave out. Begin without a cursor."
+        ) from error
+    return Place(similarity, UUID(bytes=one), UUID(bytes=other))
+
+
+def next_place(rows: Sequence[Likeness], limit: int) -> str | None:
+    """The cursor behind the last of `limit` rows; one row beyond them says that there is more."""
+    if len(rows) <= limit:
+        return None
+    last = rows[limit - 1]
+    place = _PLACE.pack(last.similarity, last.one.id.bytes, last.other.id.bytes)
+    return base64.urlsafe_b64encode(place).decode()
+
+
+def _alike_document(alike: Alike) -> dict[str, Any]:
+    return {
+        "id": str(alike.id),
+        "name": alike.name,
+        "status": alike.status,
+        "revision": alike.revision,
+    }
