@@ -130,3 +130,14 @@ def test_what_cannot_be_done_is_explained(
     run: Run, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
     assert words in run("scenario", *arguments, code=code)
+
+
+def test_a_standing_is_told_and_reset(run: Run) -> None:
+    key = add(run)
+    assert "reported to have worked: 0, weight 0.000" in run("scenario", "standing", key)
+
+    reset = document(run, "scenario", "standing", key, "--reset", "--reason", "Tried once.")
+
+    assert reset["worked"] == 0
+    assert reset["reset_at"]
+    assert NOBODY in run("scenario", "standing", NOBODY, code=4)

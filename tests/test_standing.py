@@ -153,6 +153,22 @@ async def test_a_standing_is_seen_and_reset_over_http(client: httpx.AsyncClient)
     assert missing.status_code == 404
 
 
+async def test_the_scenario_page_shows_the_reports_and_resets_them_without_scripts(
+    client: httpx.AsyncClient,
+) -> None:
+    answer = (await client.post("/api/v1/ask", json={"question": QUESTION})).json()
+    (cited,) = answer["sentences"][0]["citations"]
+    feedback = f"/api/v1/interactions/{answer['interaction_id']}/feedback"
+    await client.post(feedback, json={"verdict": "worked"})
+    page = f"/library/{cited}"
+    assert "In 1 exchange." in (await client.get(page)).text
+
+    reset = await client.post(f"{page}/standing")
+
+    assert (reset.status_code, reset.headers["location"]) == (303, page)
+    assert "Reported to have worked" not in (await client.get(page)).text
+
+
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_more_reports_are_worth_more_and_never_more_than_the_most(one: int, more: int) -> None:
     assert 0 <= weight(one) <= weight(one + more) <= MOST

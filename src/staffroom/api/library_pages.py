@@ -103,6 +103,7 @@ async def scenario_page(scenario_id: UUID, request: Request, app: Staffroom) -> 
         steps=STEPS[scenario.content.metadata.status],
         next_review=next_review(),
         related=await _related(app, scenario_id),
+        standing=await app.vector_ops.standings.get(scenario_id),
     )
 
 

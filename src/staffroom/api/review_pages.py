@@ -71,6 +71,13 @@ async def due_page(
     return await _due_page(request, app, only=only, cursor=cursor, done=done)
 
 
+@router.post("/library/{scenario_id:uuid}/standing")
+async def reset_standing(scenario_id: UUID, app: Staffroom) -> Response:
+    """Let what was reported until now no longer count, and show the scenario again."""
+    await app.vector_ops.standings.reset(scenario_id)
+    return RedirectResponse(f"/library/{scenario_id}", 303)
+
+
 @router.post("/library/{scenario_id:uuid}/review")
 async def note_review(
     scenario_id: UUID,

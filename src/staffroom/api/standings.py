@@ -1,7 +1,7 @@
 """What reports that advice worked are worth, for everybody to see and for an editor to reset."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 
 from staffroom.api.context import Staffroom
 from staffroom.api.description import problems
-from staffroom.database.standings import Standing
-from staffroom.documents import DIGITS
+from staffroom.database.standings import standing_document
 
 router = APIRouter(prefix="/api/v1/scenarios", tags=["scenarios"])
 
@@ -48,12 +47,3 @@ async def reset_standing(
     return JSONResponse(
         standing_document(await app.vector_ops.standings.reset(scenario_id, reason))
     )
-
-
-def standing_document(standing: Standing) -> dict[str, Any]:
-    """A standing as JSON."""
-    return {
-        "worked": standing.worked,
-        "weight": round(standing.weight, DIGITS),
-        "reset_at": standing.reset_at and standing.reset_at.isoformat(),
-    }

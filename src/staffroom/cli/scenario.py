@@ -16,6 +16,7 @@ from staffroom.app import App
 from staffroom.cli.output import JsonOption, out, print_json
 from staffroom.cli.run import with_app
 from staffroom.database.catalogue import DueCounts
+from staffroom.database.standings import Standing, standing_document
 from staffroom.documents import revision_documents, scenario_document
 from staffroom.errors import InputError, UnreadableFile
 from staffroom.scenario import ALIASES
@@ -84,6 +85,29 @@ def edit(
         return await app.vector_ops.update_scenario(_uuid(scenario_id), changes, reason=reason)
 
     _print_scenario(with_app(work), json=json)
+
+
+@scenario.command()
+def standing(
+    scenario_id: IdArgument,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Let what was reported until now no longer count.")
+    ] = False,
+    reason: ReasonOption = "",
+    json: Annotated[bool, JsonOption] = False,
+) -> None:
+    """Tell how often a scenario's advice was reported to have worked, and what that is worth."""
+
+    async def work(app: App) -> Standing:
+        standings = app.vector_ops.standings
+        known = _uuid(scenario_id)
+        return await (standings.reset(known, reason) if reset else standings.get(known))
+
+    found = with_app(work)
+    if json:
+        print_json(standing_document(found))
+    else:
+        out.print(f"reported to have worked: {found.worked}, weight {found.weight:.3f}")
 
 
 @scenario.command()

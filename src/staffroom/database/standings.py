@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from staffroom.database.catalogue import no_scenario
 from staffroom.database.connection import Connection, Database
 from staffroom.database.statements import statement
 from staffroom.database.store import add_audit
+from staffroom.documents import DIGITS
 from staffroom.retrieval.standing import weight
 
 
@@ -22,6 +24,15 @@ class Standing:
     def weight(self) -> float:
         """The log odds by which the scenario's relevance is raised."""
         return weight(self.worked)
+
+
+def standing_document(standing: Standing) -> dict[str, Any]:
+    """A standing as JSON."""
+    return {
+        "worked": standing.worked,
+        "weight": round(standing.weight, DIGITS),
+        "reset_at": standing.reset_at and standing.reset_at.isoformat(),
+    }
 
 
 class Standings:
