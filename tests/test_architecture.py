@@ -63,6 +63,7 @@ OWNERS = {
     "typer": {"cli"},
     "uuid_utils": {"database", "evaluation", "api"},
     "xllamacpp": {"ai"},
+    "yaml": {"content"},
 }
 """The rooms that may import a package: replacing it touches these and no other."""
 

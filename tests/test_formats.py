@@ -9,7 +9,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from staffroom.content.formats import MAX_LINE, MAX_PART, FileRow, open_rows, write_rows
+from staffroom.content.formats import FileRow, open_rows, write_rows
+from staffroom.content.formats.excel import MAX_PART
+from staffroom.content.formats.jsonl import MAX_LINE
 from staffroom.errors import UnreadableFile
 from staffroom.scenario import row_from, scenario_from
 
@@ -125,19 +127,21 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
         open_rows(tmp_path / "none.csv")
     for name in ("folder.csv", "folder.jsonl", "folder.xlsx"):
         (tmp_path / name).mkdir()
-        with pytest.raises(UnreadableFile, match="cannot be read"):
+        with pytest.raises(UnreadableFile, match="is a folder without Markdown files"):
             open_rows(tmp_path / name)
 
 
 def test_bytes_that_are_no_utf8_cost_one_row_of_a_csv_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes(b"name,text\n" + b"a,b\n" * 5_000 + b"c,\xff\n" + b"d,e\n" * 5_000)
+    path.write_bytes(
+        "name,text\ną,é\n".encode() + b"a,b\n" * 4_999 + b"c,\xff\n" + b"d,e\n" * 5_000
+    )
 
     rows = list(open_rows(path).rows)
 
     assert len(rows) == 10_001
     assert [(row.number, row.error) for row in rows if row.error] == [
-        (5_002, "is not in UTF-8; save the file as CSV UTF-8")
+        (5_002, "is not in the file's encoding; save the file as CSV UTF-8, or name its encoding")
     ]
     assert rows[-1].position == path.stat().st_size
 
@@ -198,7 +202,7 @@ def test_a_line_of_json_that_is_too_long_is_a_row_with_an_error(tmp_path: Path) 
     first, long, last = open_rows(path).rows
 
     assert (first.error, last.error) == ("", "")
-    assert "longer than 10,000,000 bytes" in long.error
+    assert "longer than 10,000,000 characters" in long.error
     assert (long.number, last.number, last.position) == (2, 3, path.stat().st_size)
 
 

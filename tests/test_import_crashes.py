@@ -18,6 +18,7 @@ import pytest
 
 from staffroom.app import App
 from staffroom.config import PREFIX, Settings
+from staffroom.content.formats import Reading
 from staffroom.database.embedded import EmbeddedServer
 from staffroom.errors import UnavailableError
 from staffroom.types import Filters
@@ -85,7 +86,7 @@ async def upload(app: App, number: int) -> UUID:
         return file.read(size)
 
     received = await app.import_runner.receive("a.jsonl", read)
-    return (await app.import_runner.accept(received, dry_run=False)).id
+    return (await app.import_runner.accept(received, Reading(), dry_run=False)).id
 
 
 async def until_back(app: App, import_id: UUID) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from staffroom.content.formats import Reading
 from staffroom.content.import_runner import (
     MAX_ATTEMPTS,
     MAX_REFUSED,
@@ -78,7 +79,7 @@ async def uploaded(
         return file.read(size)
 
     upload = await runner.receive("a.jsonl", read)
-    return (await runner.accept(upload, dry_run=dry_run)).id
+    return (await runner.accept(upload, Reading(), dry_run=dry_run)).id
 
 
 async def ended(vector_ops: VectorOperations, import_id: UUID) -> ImportRecord:

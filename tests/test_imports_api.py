@@ -178,8 +178,8 @@ async def test_refused_rows_of_a_table_keep_its_columns(client: httpx.AsyncClien
 
     response = await client.get(f"{IMPORTS}/{document['id']}/errors")
 
-    assert response.text.lstrip("\ufeff").splitlines()[0] == "text,colour,status,row,reason"
-    assert response.text.splitlines()[1].startswith('Bad.,blue,nowhere,3,"status: is ')
+    assert response.text.lstrip("\ufeff").splitlines()[0] == "text;colour;status;row;reason"
+    assert response.text.splitlines()[1].startswith('Bad.;blue;nowhere;3;"status: is ')
 
 
 async def test_a_watched_import_tells_progress_and_then_its_report(
@@ -261,7 +261,7 @@ async def test_imports_are_listed_newest_first_page_by_page(client: httpx.AsyncC
         ("a.jsonl", b"", 422, "a.jsonl is empty"),
         ("a.csv", b"colour,size\nred,3\n", 422, "a.csv has no column for the description"),
         ("a.csv", b"PK\x03\x04zip", 422, "a.csv is an Excel file or an archive"),
-        ("a.csv", "text\nn\u00e4h".encode("utf-16"), 422, "a.csv is not text in UTF-8"),
+        ("a.csv", b"te\0xt\nnoise\n", 422, "a.csv is not text in UTF-8"),
         ("a.xlsx", b"no workbook", 422, "a.xlsx is not an Excel file"),
     ],
 )
@@ -278,13 +278,18 @@ async def test_a_file_that_cannot_be_read_is_refused_at_once(
 
 
 async def test_a_broken_table_costs_its_broken_rows(client: httpx.AsyncClient) -> None:
-    content = b'text,status\nFine.,draft\n"Open quote,draft\nFine too.,draft\nLatin \xe4,draft\n'
+    whole = 'text,status\nNaïve.,draft\n"Open quote,draft\nFine too.,draft\n'
 
+    content = whole.encode() + b"Latin \xe4,draft\n"
     document = await ended(client, await send(client, "a.csv", content))
 
     assert (document["stored"], document["failed"]) == (2, 2)
     assert "quotation mark" in document["rows"][0]["reason"]
-    assert "UTF-8" in document["rows"][1]["reason"]
+    assert "encoding" in document["rows"][1]["reason"]
+    errors = (await client.get(f"{IMPORTS}/{document['id']}/errors")).text.splitlines()
+    assert errors[0].lstrip("\ufeff") == "text,status,row,reason,raw"
+    assert errors[1].endswith(',"""Open quote,draft')
+    assert "Latin ä,draft,5," in (await client.get(f"{IMPORTS}/{document['id']}/errors")).text
 
 
 async def test_a_spreadsheet_is_imported_with_its_dates(
@@ -299,7 +304,10 @@ async def test_a_spreadsheet_is_imported_with_its_dates(
     document = await ended(client, await send(client, "a.xlsx", (tmp_path / "a.xlsx").read_bytes()))
 
     errors = await client.get(f"{IMPORTS}/{document['id']}/errors")
-    assert "Noise.,2027-05-31,nowhere,2," in errors.text
+    sheet = openpyxl.load_workbook(io.BytesIO(errors.content)).worksheets[0]
+    heading, row = sheet.values
+    assert heading == ("text", "review_by", "status", "row", "reason")
+    assert row[:4] == ("Noise.", "2027-05-31", "nowhere", "2")
 
 
 @pytest.mark.parametrize(

@@ -364,8 +364,9 @@ class ImportReport(TypedDict):
     """What an import did. `status`: no row failed, some did, or all did.
 
     `stopped` says why it ended early; the rows after that were not read. `ignored` are
-    columns that mean nothing to Staffroom. `duplicates` are the first thousand rows that were left
-    out because another scenario says the same; `unchanged` counts all.
+    columns that mean nothing to Staffroom, `guessed` are files whose encoding was guessed.
+    `duplicates` are the first thousand rows that were left out because another scenario says the
+    same; `unchanged` counts all.
     """
 
     status: Literal["success", "partial", "error"]
@@ -377,6 +378,7 @@ class ImportReport(TypedDict):
     stopped: NotRequired[str]
     ignored: NotRequired[list[str]]
     duplicates: NotRequired[list[RowError]]
+    guessed: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,6 @@
 """Before and beside the library: a draft as it would be, and everything as a file."""
 
-import tempfile
-from collections.abc import AsyncGenerator
-from typing import IO, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
@@ -13,12 +11,9 @@ from staffroom.api.description import problems
 from staffroom.api.downloads import described, download
 from staffroom.api.import_schemas import DraftIn, PreviewOut
 from staffroom.api.scenarios import ListFilters
-from staffroom.content.downloads import Rows, csv_lines, json_lines, write_excel
+from staffroom.content.downloads import csv_lines, excel_pieces, json_lines
 from staffroom.content.preview import PlacedQuestion, Preview, preview_draft
-from staffroom.content.threads import in_thread
 from staffroom.documents import DIGITS
-
-CHUNK: Final = 1 << 18
 
 router = APIRouter(
     prefix="/api/v1/scenarios", tags=["scenarios"], dependencies=[Depends(require_json)]
@@ -56,16 +51,7 @@ async def export(
     return await download(_FORMS[form](rows), form, "scenarios")
 
 
-async def _excel(rows: Rows) -> AsyncGenerator[bytes, None]:
-    file: IO[bytes]
-    with tempfile.TemporaryFile() as file:
-        await write_excel(rows, file)
-        file.seek(0)
-        while piece := await in_thread(lambda: file.read(CHUNK)):
-            yield piece
-
-
-_FORMS: Final = {"jsonl": json_lines, "csv": csv_lines, "xlsx": _excel}
+_FORMS: Final = {"jsonl": json_lines, "csv": csv_lines, "xlsx": excel_pieces}
 
 
 def preview_document(found: Preview) -> dict[str, Any]:

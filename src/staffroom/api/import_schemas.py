@@ -1,5 +1,6 @@
 """What the API takes and gives about imports and drafts, as models."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -9,14 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from staffroom.api.description import FieldError
 from staffroom.api.fields import Number
-from staffroom.content.formats import SUFFIXES
+from staffroom.content.formats import SUFFIXES, Reading
 from staffroom.database.batch import Effect
 from staffroom.database.imports import ImportState, Wanted
+from staffroom.errors import InputError
+from staffroom.text import mend
 from staffroom.types import Status
 
+_MAPPING = 'Write for example {"What happens": "description"}.'
 
-class ImportIn(BaseModel):
-    """An upload: one file, and whether only to tell what the import would do."""
+
+class InspectIn(BaseModel):
+    """An upload: one file, and how to read it, as far as that is not to be found out."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,6 +32,45 @@ class ImportIn(BaseModel):
             json_schema_extra={"minLength": 1},
         ),
     ]
+    mapping: Annotated[
+        str,
+        Field(
+            max_length=200_000,
+            description="A JSON object of columns and the fields that they hold, or an empty text "
+            "for none. Columns that it does not name mean what they are called.",
+            examples=['{"What happens": "description", "What to do": "expected_response"}'],
+        ),
+    ] = ""
+    encoding: Annotated[
+        str, Field(max_length=50, description="As utf-8, utf-16 or cp1252.", examples=["cp1252"])
+    ] = ""
+    delimiter: Annotated[
+        str,
+        Field(max_length=10, description="One character, or tab.", examples=[";"]),
+    ] = ""
+    sheet: Annotated[
+        str, Field(max_length=200, description="Of an Excel file; the first, if none is named.")
+    ] = ""
+    header_row: Annotated[
+        int, Field(ge=0, le=20, description="Which row has the names of the columns, from 1.")
+    ] = 0
+
+    def reading(self) -> Reading:
+        """How the file is to be read. Raises: InputError if the mapping is none."""
+        mapping: object = {}
+        if self.mapping.strip():
+            try:
+                mapping = json.loads(self.mapping)
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"the mapping is not JSON: {error}. {_MAPPING}") from error
+        if not isinstance(mapping, dict) or not all(isinstance(v, str) for v in mapping.values()):
+            raise InputError(f"the mapping is no JSON object of texts. {_MAPPING}")
+        return Reading(mapping, self.encoding, self.delimiter, mend(self.sheet), self.header_row)
+
+
+class ImportIn(InspectIn):
+    """An upload: one file, and whether only to tell what the import would do."""
+
     dry_run: Annotated[bool, Field(description="Only tell what the import would do.")] = False
     keep_duplicates: Annotated[
         bool,
@@ -40,6 +84,42 @@ class ImportPatch(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     wanted: Wanted
+
+
+class ColumnOut(BaseModel):
+    """A column of the file, or a name in its objects, and what it probably holds."""
+
+    name: str
+    guess: Annotated[str, Field(description="A field of a scenario; empty if it is none.")]
+    confidence: Annotated[float, Field(description="1: told by its name, or by you; 0: unknown.")]
+    samples: list[str]
+
+
+class InspectionOut(BaseModel):
+    """What a file is, and how an import would read it."""
+
+    format: str
+    encoding: Annotated[str, Field(description="Empty where a format has its own.")]
+    delimiter: str
+    sheet: str
+    sheets: list[str]
+    header_row: Annotated[int, Field(description="0 where there is none.")]
+    guessed: Annotated[
+        list[str], Field(description="What of this nobody can know for certain, as `encoding`.")
+    ]
+    columns: list[ColumnOut]
+    missing: Annotated[list[str], Field(description="Fields that an import needs a column for.")]
+
+
+class ReadingOut(BaseModel):
+    """How the file is read: as was said, or as was found out when it came in."""
+
+    mapping: dict[str, str]
+    encoding: str
+    delimiter: str
+    sheet: str
+    header_row: int
+    guessed: list[str]
 
 
 class ImportProgressOut(BaseModel):
@@ -99,6 +179,7 @@ class ImportOut(BaseModel):
     ]
     stopped: str | None
     ignored: Annotated[list[str], Field(description="Columns that mean nothing to Staffroom.")]
+    reading: ReadingOut
     created_at: datetime
     finished_at: datetime | None
 

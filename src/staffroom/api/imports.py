@@ -1,7 +1,9 @@
 """Uploads of whole files, and what becomes of them."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import json
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -18,7 +20,13 @@ from staffroom.api.idempotency import Once
 from staffroom.api.import_schemas import ImportIn, ImportOut, ImportPage, ImportPatch
 from staffroom.api.paging import Cursor, Limit, page_document, read_cursor
 from staffroom.api.problems import Problem
-from staffroom.content.downloads import csv_lines, json_lines, refused_columns, refused_rows
+from staffroom.content.downloads import (
+    csv_lines,
+    excel_pieces,
+    json_lines,
+    refused_columns,
+    refused_rows,
+)
 from staffroom.content.formats import SUFFIXES
 from staffroom.content.import_documents import import_document
 from staffroom.content.uploads import plain_name, suffix_of
@@ -29,7 +37,14 @@ LOOK_SECONDS: Final = 0.3
 
 router = APIRouter(prefix="/api/v1/imports", tags=["imports"])
 
-_NAMED: Final = {
+_OWN_FORMS: Final[Mapping[str, Literal["csv", "jsonl", "xlsx"]]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".xlsx": "xlsx",
+}
+"""In which the refused rows of a file come back; those of others, as JSON Lines."""
+
+NAMED: Final = {
     "file": {
         "headers": {
             "Content-Disposition": {
@@ -42,7 +57,8 @@ _NAMED: Final = {
 }
 
 
-async def _require_form(request: Request) -> None:
+async def require_form(request: Request) -> None:
+    """The request carries a form with a file."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != "multipart/form-data":
         told = f"not {given[:100]!r}" if given else "but the request has no Content-Type"
@@ -62,9 +78,9 @@ async def _require_form(request: Request) -> None:
             },
         },
     },
-    dependencies=[Depends(_require_form)],
+    dependencies=[Depends(require_form)],
     form_limits={"max_files": 1, "max_fields": 8},
-    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"encoding": _NAMED}}}},
+    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"encoding": NAMED}}}},
 )
 async def start_import(
     app: Staffroom,
@@ -82,12 +98,14 @@ async def start_import(
         )
     upload = await app.import_runner.receive(name, form.file.read)
     try:
+        reading = form.reading()
         options = b"%d %d" % (form.dry_run, form.keep_duplicates)
-        once.include(b"%s %s %s" % (options, name.encode(), upload.sha256))
+        told = json.dumps(asdict(reading)).encode()
+        once.include(b"%s %s %s %s" % (options, name.encode(), upload.sha256, told))
 
         async def accepted() -> Response:
             record = await app.import_runner.accept(
-                upload, dry_run=form.dry_run, keep_duplicates=form.keep_duplicates
+                upload, reading, dry_run=form.dry_run, keep_duplicates=form.keep_duplicates
             )
             headers = {"Location": f"/api/v1/imports/{record.id}"}
             return JSONResponse(import_document(record), 202, headers)
@@ -140,28 +158,32 @@ async def change_import(import_id: UUID, body: ImportPatch, app: Staffroom) -> J
 @router.get(
     "/{import_id}/errors",
     response_class=Response,
-    responses={**problems(404, 422), 200: described("The refused rows.", "csv", "jsonl")},
+    responses={**problems(404, 422), 200: described("The refused rows.", "csv", "jsonl", "xlsx")},
 )
 async def import_errors(
     import_id: UUID,
     app: Staffroom,
     form: Annotated[
-        Literal["csv", "jsonl"] | None,
+        Literal["csv", "jsonl", "xlsx"] | None,
         Query(alias="format", description="That of the file, if none is given."),
     ] = None,
 ) -> Response:
     """Download the refused rows as they were, with the columns `row` and `reason`.
 
-    Mended, they can be imported as they are: both columns are ignored.
+    Mended, they can be imported as they are: both columns are ignored. What could not even be
+    parted into cells is in the column `raw`, and is read from there.
     """
     imports = app.vector_ops.imports
     record = await imports.get(import_id)
-    form = form or ("jsonl" if record.suffix in {".jsonl", ".ndjson"} else "csv")
+    form = form or _OWN_FORMS.get(record.suffix, "jsonl")
     rows = refused_rows(imports, record)
     if form == "jsonl":
         pieces = json_lines(rows)
     else:
-        pieces = csv_lines(rows, await refused_columns(imports, record))
+        columns = await refused_columns(imports, record)
+        delimiter = record.options.get("delimiter") or ","
+        excel = form == "xlsx"
+        pieces = excel_pieces(rows, columns) if excel else csv_lines(rows, columns, delimiter)
     return await download(pieces, form, f"{Path(record.file_name).stem}-errors")
 
 

@@ -18,6 +18,7 @@ from staffroom.api import (
     evaluations,
     golden,
     health,
+    import_inspect,
     imports,
     insights,
     interactions,
@@ -59,6 +60,7 @@ ROUTERS: Final = (
     standings.router,
     backup.router,
     likenesses.router,
+    import_inspect.router,
     imports.router,
     interactions.router,
     golden.router,
@@ -131,7 +133,11 @@ def _guarded(api: ASGIApp, settings: Settings) -> ASGIApp:
     if settings.api_key:
         guarded = KeyGuard(guarded, key=settings.api_key.get_secret_value())
     upload = settings.upload_megabytes * 1_000_000
-    guarded = SizeGuard(guarded, limit=BODY_BYTES, limits={"/api/v1/imports": upload})
+    guarded = SizeGuard(
+        guarded,
+        limit=BODY_BYTES,
+        limits={"/api/v1/imports": upload, "/api/v1/imports/inspect": upload},
+    )
     guarded = TimeGuard(guarded)
     guarded = LoadGuard(guarded)
     if settings.cors_origins:

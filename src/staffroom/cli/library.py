@@ -1,5 +1,6 @@
 """`import`: files become scenarios."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ from rich.text import Text
 from staffroom.app import App
 from staffroom.cli.output import JsonOption, err, out, print_error, print_json, progress_bars
 from staffroom.cli.run import BAD_INPUT, UNAVAILABLE, with_app
+from staffroom.content.formats import Reading
+from staffroom.errors import InputError
+from staffroom.scenario import ALIASES
 from staffroom.types import ImportReport
 
 library = typer.Typer()
@@ -18,7 +22,11 @@ SHOWN_ERRORS = 20
 
 @library.command("import")
 def import_(
-    files: Annotated[list[Path], typer.Argument(help="JSON Lines, CSV or Excel files.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="JSON Lines, CSV, Excel, Markdown or ZIP; or folders of Markdown."),
+    ],
+    *,
     dry_run: Annotated[bool, typer.Option(help="Only tell what would change.")] = False,
     keep_duplicates: Annotated[
         bool,
@@ -26,14 +34,29 @@ def import_(
             "--keep-duplicates", help="Store new rows also if another scenario says the same."
         ),
     ] = False,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="COLUMN=FIELD, repeatable; COLUMN= ignores the column."),
+    ] = None,
+    delimiter: Annotated[str, typer.Option(help="Of a text table: one character, or tab.")] = "",
+    encoding: Annotated[str, typer.Option(help="Of a text file, as utf-8 or cp1252.")] = "",
+    sheet: Annotated[str, typer.Option(help="Of an Excel file; else the first.")] = "",
+    header_row: Annotated[
+        int, typer.Option(min=0, max=20, help="Which row names the columns, from 1.")
+    ] = 0,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Store scenarios from files: new ones, changed ones, and none twice."""
+    reading = Reading(_mapping(map_ or ()), encoding, delimiter, sheet, header_row)
 
     async def work(app: App) -> ImportReport:
         with progress_bars() as progress:
             return await app.content.import_files(
-                files, dry_run=dry_run, keep_duplicates=keep_duplicates, progress=progress
+                files,
+                dry_run=dry_run,
+                keep_duplicates=keep_duplicates,
+                progress=progress,
+                reading=reading,
             )
 
     report = with_app(work)
@@ -45,6 +68,18 @@ def import_(
         raise typer.Exit(UNAVAILABLE)
     if report["failed"]:
         raise typer.Exit(BAD_INPUT)
+
+
+def _mapping(pairs: Iterable[str]) -> dict[str, str]:
+    mapping = {}
+    for pair in pairs:
+        column, mark, field = pair.rpartition("=")
+        if not mark or not column:
+            raise InputError(
+                f"--map {pair!r}: write COLUMN=FIELD, FIELD one of {', '.join(ALIASES)}."
+            )
+        mapping[column.strip()] = field.strip()
+    return mapping
 
 
 def _print_report(report: ImportReport, *, dry_run: bool, several: bool) -> None:
@@ -60,6 +95,8 @@ def _print_report(report: ImportReport, *, dry_run: bool, several: bool) -> None
     if "ignored" in report:
         names = ", ".join(report["ignored"])
         err.print(Text(f"Columns that mean nothing to Staffroom were ignored: {names}."))
+    for guess in report.get("guessed", ()):
+        err.print(Text(f"{guess}, which is a guess; --encoding names another."))
     verb = "would be stored" if dry_run else "stored"
     out.print(
         f"{report['read']} rows read: {report['stored']} {verb}, {report['unchanged']} unchanged, "

@@ -1,9 +1,12 @@
 """Imports as the JSON documents that commands print and other programs read. Pure."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
+from staffroom.content.formats import Reading
 from staffroom.database.imports import ImportRecord
+
+_NO_READING: Final = asdict(Reading())
 
 
 def import_document(record: ImportRecord) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def import_document(record: ImportRecord) -> dict[str, Any]:
         "rows": [asdict(effect) for effect in record.effects],
         "stopped": record.stopped or None,
         "ignored": list(record.ignored),
+        "reading": {**_NO_READING, **record.options},
         "created_at": record.created_at.isoformat(),
         "finished_at": record.finished_at and record.finished_at.isoformat(),
     }

@@ -10,14 +10,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from staffroom.config import BATCH_SIZE
-from staffroom.content.formats import RowFile, open_rows
+from staffroom.content.formats import FileRow, Reading, RowFile, open_rows
 from staffroom.content.importer import Batch, Importer
 from staffroom.content.threads import in_thread
 from staffroom.content.uploads import Reader, Upload, Uploads
@@ -81,21 +81,23 @@ class ImportRunner:
         return await self._uploads.receive(self._imports.new_id(), name, read)
 
     async def accept(
-        self, upload: Upload, *, dry_run: bool, keep_duplicates: bool = False
+        self, upload: Upload, reading: Reading, *, dry_run: bool, keep_duplicates: bool = False
     ) -> ImportRecord:
-        """The upload waits to be imported, or, in a dry run, to be told the effect of.
+        """The upload waits to be imported, or, in a dry run, to be told the effect of. What of
+        its reading is found out now is kept with it.
 
         Raises: UnreadableFile if it is not what its name says.
         """
         path = self._uploads.keep(upload)
         try:
-            await in_thread(partial(_look_into, path, upload.name))
+            settled = await in_thread(partial(_look_into, path, upload.name, reading))
             await self._imports.add(
                 upload.id,
                 upload.name,
                 upload.suffix,
                 dry_run=dry_run,
                 keep_duplicates=keep_duplicates,
+                options=asdict(settled),
             )
         except BaseException:
             self._uploads.remove(upload.id)
@@ -200,7 +202,8 @@ class ImportRunner:
             )
         try:
             path = self._uploads.path(claim.id, claim.suffix)
-            source = await in_thread(partial(open_rows, path, claim.file_name))
+            reading = Reading(**claim.options)
+            source = await in_thread(partial(open_rows, path, claim.file_name, reading=reading))
             return await self._import_rows(claim, source)
         except (UnavailableError, ClaimLost):
             raise
@@ -294,19 +297,26 @@ async def _try_later(claim: Claim, error: UnavailableError) -> None:
         await claim.end(stopped=str(error))
 
 
-def _look_into(path: Path, name: str) -> None:
-    open_rows(path, name).rows.close()
+def _look_into(path: Path, name: str, reading: Reading) -> Reading:
+    opened = open_rows(path, name, reading=reading)
+    opened.rows.close()
+    return opened.reading
 
 
 def _refused(batch: Batch) -> list[RefusedRow]:
-    values = {
-        row.number: row.values if isinstance(row.values, Mapping) else {} for row in batch.rows
-    }
+    values = {row.number: _given(row) for row in batch.rows}
     return [
         RefusedRow(effect.row, effect.field, effect.reason, values[effect.row])
         for effect in batch.effects
         if effect.effect == "invalid"
     ]
+
+
+def _given(row: FileRow) -> Mapping[str, Any]:
+    """The row as it was in the file, and which file of an archive that was."""
+    given = row.given or row.values
+    named = {"file": row.place} if row.place else {}
+    return {**(given if isinstance(given, Mapping) else {}), **named}
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ so an import that was killed is finished by running it again.
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -77,6 +77,7 @@ class Importer:
     errors: list[RowError] = field(default_factory=list)
     duplicates: list[RowError] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
+    guessed: list[str] = field(default_factory=list)
     counts: Counter[Effect] = field(default_factory=Counter)
 
     @property
@@ -103,6 +104,8 @@ class Importer:
     async def import_opened(self, sources: Iterable[RowFile]) -> ImportReport:
         """Every valid row of the opened files is in the library."""
         for source in sources:
+            if source.reading.guessed:
+                self.guessed.append(f"{source.name} was read as {source.reading.encoding}")
             async with aclosing(self.batches(source)) as batches:
                 async for batch in batches:
                     for error in errors_of(batch.effects):
@@ -121,6 +124,8 @@ class Importer:
             result["duplicates"] = self.duplicates
         if self.ignored:
             result["ignored"] = sorted(self.ignored)
+        if self.guessed:
+            result["guessed"] = self.guessed
         return result
 
     async def batches(self, source: RowFile) -> AsyncGenerator[Batch, None]:
@@ -140,7 +145,7 @@ class Importer:
                     return
                 known = [self._done_before(row) for row in valid if row.row <= self.after]
                 due = [row for row in valid if row.row > self.after]
-                effects = others + known + await self._store(due)
+                effects = _placed(rows, others + known + await self._store(due))
                 effects.sort(key=lambda effect: effect.row)
                 self.counts.update(effect.effect for effect in effects)
                 position = rows[-1].position
@@ -152,8 +157,10 @@ class Importer:
     ) -> tuple[list[FileRow], list[NumberedContent], list[RowEffect]]:
         rows = list(islice(source.rows, self.batch_size))
         for row in rows:
-            if isinstance(row.values, Mapping) and len(self.ignored) < MAX_IGNORED:
-                self.ignored.update(unknown_fields(row.values)[:MAX_IGNORED])
+            given = row.given or row.values
+            if isinstance(given, Mapping) and len(self.ignored) < MAX_IGNORED:
+                names = [name for name in given if name not in source.reading.mapping]
+                self.ignored.update(unknown_fields(names)[:MAX_IGNORED])
         valid, others = reader.read((row.number, row.values) for row in rows if not row.error)
         others += [
             RowEffect(row.number, given_name(row.values), "invalid", "", row.error)
@@ -187,3 +194,14 @@ class Importer:
             return [
                 RowEffect(row.row, row.content.name, "invalid", "", self.stopped) for row in rows
             ]
+
+
+def _placed(rows: Sequence[FileRow], effects: list[RowEffect]) -> list[RowEffect]:
+    """The reasons of refused rows tell where the rows are, if their numbers do not."""
+    places = {row.number: row.place for row in rows if row.place}
+    return [
+        replace(effect, reason=f"{effect.reason} (in {places[effect.row]})")
+        if effect.effect == "invalid" and effect.row in places
+        else effect
+        for effect in effects
+    ]

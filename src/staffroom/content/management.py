@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from staffroom.config import BATCH_SIZE
-from staffroom.content.formats import open_rows
+from staffroom.content.formats import Reading, open_rows
 from staffroom.content.importer import Importer
 from staffroom.content.starter import starter_rows
 from staffroom.database.vector_ops import VectorOperations
@@ -117,10 +117,13 @@ class ContentManager:
         dry_run: bool = False,
         keep_duplicates: bool = False,
         progress: ProgressListener | None = None,
+        reading: Reading | None = None,
     ) -> ImportReport:
         """Every valid row of the files is in the library. A dry run only tells what would be.
 
         New rows that say the same as another scenario are left out, unless duplicates are kept.
+        `reading` says how all of them are read, as far as that is not to be found out.
+
         Raises: UnreadableFile for any of them, before anything is stored.
         """
         importer = Importer(
@@ -130,7 +133,9 @@ class ContentManager:
             keep_duplicates=keep_duplicates,
             progress=progress,
         )
-        return await importer.import_opened([open_rows(path) for path in paths])
+        return await importer.import_opened(
+            [open_rows(path, reading=reading or Reading()) for path in paths]
+        )
 
     async def load_starter_library(self, progress: ProgressListener | None = None) -> ImportReport:
         """The scenarios that ship with Staffroom are in the library, if they never were before."""

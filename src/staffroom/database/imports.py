@@ -61,6 +61,7 @@ class ImportRecord:
     ignored: tuple[str, ...]
     columns: tuple[str, ...]
     retry_at: datetime | None
+    options: Mapping[str, Any]
     created_at: datetime
     finished_at: datetime | None
     seconds: float | None
@@ -137,14 +138,16 @@ class Imports:
         *,
         dry_run: bool,
         keep_duplicates: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
-        """The import waits for a runner."""
+        """The import waits for a runner, with how its file is to be read."""
         await self._database.ensure_tenant(self._tenant_id)
         parameters = {
             "file_name": file_name,
             "suffix": suffix,
             "dry_run": dry_run,
             "keep_duplicates": keep_duplicates,
+            "options": Jsonb(options or {}),
         }
         async with self._database.transaction(self._tenant_id) as connection:
             await connection.execute(
@@ -257,6 +260,7 @@ class Claim:
     suffix: str
     dry_run: bool
     keep_duplicates: bool
+    options: Mapping[str, Any]
     attempts: int
     tries: int
     rows_done: int

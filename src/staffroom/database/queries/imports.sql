@@ -3,16 +3,17 @@
 -- name: add_import
 -- A file is there and waits for a runner.
 INSERT INTO staffroom.imports (
-    tenant_id, import_id, file_name, suffix, dry_run, keep_duplicates
+    tenant_id, import_id, file_name, suffix, dry_run, keep_duplicates, options
 ) VALUES (
-    %(tenant_id)s, %(import_id)s, %(file_name)s, %(suffix)s, %(dry_run)s, %(keep_duplicates)s
+    %(tenant_id)s, %(import_id)s, %(file_name)s, %(suffix)s, %(dry_run)s, %(keep_duplicates)s,
+    %(options)s
 );
 
 -- name: get_import
 -- One import as it stands.
 SELECT import_id AS id, file_name, suffix, dry_run, state, rows_read AS read, rows_new AS new,
     rows_changed AS changed, rows_duplicate AS duplicate, rows_failed AS failed, done, total, unit,
-    effects, stopped, ignored, columns, retry_at, created_at, finished_at,
+    effects, stopped, ignored, columns, options, retry_at, created_at, finished_at,
     extract(epoch FROM now() - started_at)::float8 AS seconds
 FROM staffroom.imports
 WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s;
@@ -21,7 +22,7 @@ WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s;
 -- Imports before the given one, newest first; ids grow with time.
 SELECT import_id AS id, file_name, suffix, dry_run, state, rows_read AS read, rows_new AS new,
     rows_changed AS changed, rows_duplicate AS duplicate, rows_failed AS failed, done, total, unit,
-    effects, stopped, ignored, columns, retry_at, created_at, finished_at,
+    effects, stopped, ignored, columns, options, retry_at, created_at, finished_at,
     extract(epoch FROM now() - started_at)::float8 AS seconds
 FROM staffroom.imports
 WHERE tenant_id = %(tenant_id)s
@@ -80,7 +81,8 @@ WHERE i.tenant_id = %(tenant_id)s AND i.import_id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING import_id AS id, file_name, suffix, dry_run, keep_duplicates, attempts, tries, rows_done;
+RETURNING import_id AS id, file_name, suffix, dry_run, keep_duplicates, options, attempts, tries,
+    rows_done;
 
 -- name: forget_import_errors
 -- Of the rows that will be read and tried again.
