@@ -12,6 +12,8 @@ from uuid import UUID
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from staffroom.api.page import rendering
+from staffroom.api.page.texts import Texts
 from staffroom.app import App
 from staffroom.scenario import ALIASES
 from staffroom.types import STATUSES, Filters, Scenario
@@ -285,14 +287,14 @@ async def test_a_file_that_is_too_large_is_not_even_uploaded(
 async def test_the_server_says_why_a_file_cannot_be_read(
     live_server: Served, page: Page, watch: Watch, tmp_path: Path
 ) -> None:
-    watch.expect("^422 POST /api/v1/imports$")
-    file = tmp_path / "wrong.csv"
+    watch.expect("^422 POST /api/v1/imports/inspect$")
+    file = tmp_path / "wrong.xlsx"
     file.write_text("colour,size\nred,3\n", "utf-8")
     await page.goto("/library/import")
     await page.get_by_label("File to import").set_input_files(file)
 
     bad = page.locator("#import-bad .note")
-    await expect(bad).to_contain_text("wrong.csv has no column for the description")
+    await expect(bad).to_contain_text("wrong.xlsx is not an Excel file")
     await expect(bad.get_by_role("button")).to_have_count(0)
     await expect(page.get_by_label("File to import")).to_be_enabled()
 
@@ -316,6 +318,123 @@ async def test_an_upload_whose_answer_is_lost_is_tried_again_as_the_same_import(
 
     records = live_server.run(live_server.app.vector_ops.imports.page())
     assert [record.dry_run for record in records] == [False, True]
+
+
+# Columns that are called otherwise
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A table as a school has it: in the encoding of Windows, with its own names."""
+    path = tmp_path / "old.csv"
+    text = "Fach;Problem;What to do;Colour\nKunst;Zoë läuft umher.;Give Zoë a task.;red\n"
+    path.write_bytes(text.encode("cp1252"))
+    return path
+
+
+async def test_columns_are_matched_shown_and_changed_before_anything_is_uploaded(
+    live_server: Served, page: Page, foreign: Path
+) -> None:
+    await page.goto("/library/import")
+    await page.get_by_label("File to import").set_input_files(foreign)
+
+    heading = page.get_by_role("heading", name="What the columns of old.csv hold")
+    await expect(heading).to_be_focused()
+    await expect(page.locator("#import-steps [aria-current]")).to_contain_text("Match the columns")
+    await expect(page.get_by_label("What “Problem” holds")).to_have_value("description")
+    await expect(page.get_by_label("What “What to do” holds")).to_have_value("expected_response")
+    await expect(page.get_by_label("What “Colour” holds")).to_have_value("")
+    await expect(page.locator(".samples").nth(1)).to_have_text("Zoë läuft umher.")
+    await expect(page.get_by_text("The encoding is a guess.")).to_be_visible()
+    await axe(page)
+    assert live_server.run(live_server.app.vector_ops.imports.page()) == []
+
+    await page.get_by_label("What “Colour” holds").select_option("description")
+    await page.get_by_role("button", name="Look at what would change").click()
+    await expect(page.get_by_role("alert")).to_have_text(
+        "Two columns cannot hold the same: The situation (required)."
+    )
+    await page.get_by_label("What “Problem” holds").select_option("")
+    await page.get_by_label("What “Colour” holds").select_option("")
+    await page.get_by_role("button", name="Look at what would change").click()
+    await expect(page.get_by_role("alert")).to_contain_text("Choose the column that holds")
+    await page.get_by_label("What “Problem” holds").select_option("description")
+    await page.get_by_label("What “Colour” holds").select_option("tags")
+    await page.get_by_role("button", name="Look at what would change").click()
+    await expect(page.get_by_text("Read as cp1252.")).to_be_visible()
+    await page.get_by_role("button", name="Import 1 scenario").click()
+    await expect(page.get_by_role("heading", name="old.csv is imported")).to_be_visible()
+
+    (stored,) = library(live_server)
+    assert stored.content.description == "Zoë läuft umher."
+    assert stored.content.expected_response == "Give Zoë a task."
+    assert (stored.content.metadata.subjects, stored.content.metadata.tags) == (
+        ("Kunst",),
+        ("red",),
+    )
+    # The next file with these columns needs no matching again.
+    await page.get_by_label("File to import").set_input_files(foreign)
+    await expect(heading).to_be_visible()
+    await expect(page.get_by_label("What “Colour” holds")).to_have_value("tags")
+
+
+async def test_a_file_can_be_read_in_another_way_while_its_columns_are_matched(
+    live_server: Served, page: Page, foreign: Path
+) -> None:
+    await page.goto("/library/import")
+    await page.get_by_label("File to import").set_input_files(foreign)
+    await page.get_by_label("Encoding").select_option("cp437")
+
+    await expect(page.locator(".samples").nth(1)).to_have_text("Zoδ lΣuft umher.")
+    await expect(page.get_by_label("Encoding")).to_have_value("cp437")
+    await page.get_by_role("button", name="Cancel").click()
+    await page.wait_for_url("**/library/import")
+    await expect(page.locator(".mapping")).to_have_count(0)
+
+
+async def test_columns_are_matched_on_a_narrow_screen_in_spanish(
+    live_server: Served, open_page: OpenPage, foreign: Path
+) -> None:
+    page = await open_page(
+        viewport={"width": 320, "height": 800}, color_scheme="dark", locale="es-ES"
+    )
+    await page.goto("/library/import")
+    await page.locator("#file").set_input_files(foreign)
+    await expect(page.get_by_label("Qué contiene «Problem»")).to_have_value("description")
+    await axe(page)
+
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+@pytest.mark.parametrize(
+    ("state", "buttons"),
+    [
+        ("waiting", ["pause", "cancel"]),
+        ("running", ["pause", "cancel"]),
+        ("paused", ["run", "cancel"]),
+        ("done", []),
+        ("cancelled", []),
+    ],
+)
+def test_an_import_offers_what_can_be_asked_of_it(state: str, buttons: list[str]) -> None:
+    shown = {
+        "id": "1", "file_name": "a.csv", "state": state, "dry_run": False, "read": 5, "new": 1,
+        "changed": 0, "unchanged": 3, "duplicate": 2, "failed": 1, "stored": 1, "rows": [],
+        "progress": {"done": 1, "total": 2, "unit": "bytes"}, "seconds_left": 200.0,
+        "stopped": None, "ignored": [], "reading": {"encoding": "", "sheet": "", "guessed": []},
+        "created_at": "2026-01-01T10:00:00", "retry_at": None,
+    }  # fmt: skip
+    text = rendering._environment.from_string(
+        '{% import "import_parts.html" as parts with context %}'
+        "{{ parts.running(shown) if shown.state in states else parts.ended(shown, [], '') }}"
+    ).render(shown=shown, states=("waiting", "running", "paused"), t=Texts("en"), language="en")
+
+    assert re.findall('data-wanted="(\\w+)"', text) == buttons
+    counts = dict(re.findall(r'data-slot="(\w+)">(\d+)<', text))
+    assert counts == {
+        "new": "1", "changed": "0", "unchanged": "1", "duplicate": "2", "failed": "1"
+    }  # fmt: skip
+    assert ("about 3 minutes left" in text) == bool(buttons)
 
 
 # How it looks

@@ -4,6 +4,7 @@ Reading is lazy, so that memory stays flat, and a bad row is a row with an error
 never the end of the file.
 """
 
+from staffroom.content.formats.encodings import ENCODINGS
 from staffroom.content.formats.opening import SUFFIXES, Inspection, inspect, open_rows
 from staffroom.content.formats.rows import FileRow, Reading, RowFile
 from staffroom.content.formats.writing import (
@@ -15,6 +16,7 @@ from staffroom.content.formats.writing import (
 )
 
 __all__ = [
+    "ENCODINGS",
     "SUFFIXES",
     "FileRow",
     "Inspection",

@@ -4,6 +4,7 @@ Nothing is written under a name that an archive tells: a file in it is unpacked 
 temporary one, of which no more is written than is allowed.
 """
 
+import errno
 import re
 import stat
 import tempfile
@@ -22,6 +23,7 @@ from staffroom.errors import UnavailableError, UnreadableFile
 MAX_UNPACKED: Final = 2_000_000_000
 """Bytes, of all files of an archive together."""
 
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHUNK: Final = 1 << 20
 _JUNK: Final = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
@@ -82,10 +84,12 @@ def _rows(
             except DAMAGE as error:
                 reason = f"is damaged: {error}"
             except OSError as error:
-                raise UnavailableError(
-                    f"{source.shown} cannot be unpacked: {error.strerror}. Make room on the disk "
-                    "that holds temporary files."
-                ) from error
+                if error.errno in _NO_ROOM:
+                    raise UnavailableError(
+                        f"{source.shown} cannot be unpacked: {error.strerror}. Make room on the "
+                        "disk that holds temporary files."
+                    ) from error
+                reason = f"is damaged: {error.strerror}"
             packed += part.compress_size
             path.unlink(missing_ok=True)
             if reason:
@@ -126,7 +130,7 @@ def _unpack(archive: zipfile.ZipFile, part: zipfile.ZipInfo, path: Path, limit: 
 
 def _is_passed_over(part: zipfile.ZipInfo) -> bool:
     """Folders, and what file managers leave."""
-    names = PurePosixPath(part.filename).parts
+    names = re.split(r"[/\\]", part.filename)
     hidden = (name.startswith(".") and name not in {".", ".."} for name in names)
     return part.is_dir() or any(hidden) or bool(_JUNK & {*names})
 

@@ -1,5 +1,6 @@
 """Excel workbooks: one sheet of them, as Excel shows it."""
 
+import errno
 import re
 import zipfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -95,7 +96,9 @@ def _as_excel(source: Source) -> Iterator[None]:
     """What the reader of workbooks raises for a damaged one, as our own error."""
     try:
         yield
-    except (*DAMAGE, InvalidFileException, ParseError) as error:
+    except (*DAMAGE, InvalidFileException, ParseError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise  # the file itself; a place that is none is one that a damaged archive names
         raise source.refused(
             f"is not an Excel file (.xlsx) that can be read: {error}. Open it in Excel and "
             "save it again, or save it as CSV UTF-8."

@@ -16,6 +16,7 @@ from staffroom.scenario import ALIASES, LISTS
 MARKDOWN: Final = (".md", ".markdown")
 MAX_TEXT: Final = 1_000_000
 MAX_FRONT: Final = 64_000
+MAX_DEPTH: Final = 10
 MAX_FILES: Final = 100_000
 
 _FRONT: Final = re.compile(
@@ -111,7 +112,12 @@ def _front_values(front: str) -> dict[str, Any]:
     if len(front) > MAX_FRONT:
         raise BadMarkdown(f"has a front matter of more than {MAX_FRONT:,} characters")
     try:
+        depth = 0
         for event in yaml.parse(front, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:  # the deeper, the slower: 60,000 brackets take minutes
+                raise BadMarkdown("has a front matter of lists within lists; write it flat")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
                 raise BadMarkdown("has an anchor (& or *) in its front matter; write texts out")
         values = yaml.load(front, Loader=_Loader)  # noqa: S506 - it is a SafeLoader

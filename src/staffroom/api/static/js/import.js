@@ -4,14 +4,15 @@
 import { events, request, swap } from "./api.js";
 import { announce, clone, fill, find, findAll, h, toast } from "./dom.js";
 import { newKey } from "./idempotency.js";
+import { inspect, isClear, mappingForm } from "./import-mapping.js";
 import { upload } from "./import-upload.js";
 import { moment } from "./moment.js";
 import { t } from "./texts.js";
 
 const PLACES = ["import-steps", "import-view", "import-past"];
 const COUNTS = ["new", "changed", "unchanged", "duplicate", "failed"];
-const UNDER_WAY = ["waiting", "running", "paused"];
 const MINUTE = 60;
+const LONG = 90;
 const MEGABYTE = 1_000_000;
 const AGAIN = 2000;
 
@@ -39,8 +40,8 @@ function choose(files) {
     showBad(wrong);
     return;
   }
-  held = { file, checked: "" };
-  start({ file, isDryRun: true, key: newKey() });
+  held = { file, checked: "", reading: {} };
+  examine({});
 }
 
 /** Why a file need not even be uploaded; null if it may. */
@@ -54,20 +55,55 @@ function refusal({ name, size }) {
   return size > megabytes * MEGABYTE ? t("import.bad.large", { name, megabytes }) : null;
 }
 
+// Matching columns
+
+/** What the file's columns hold is asked of the reader, unless it is beyond doubt. */
+async function examine(reading) {
+  const { file } = held;
+  const before = view();
+  let found = null;
+  await working(t("import.looking", { name: file.name }), () => examine(reading), async (signal) => {
+    found = await inspect(file, reading, signal);
+    setUploading(false);
+  });
+  if (!found) return;
+  view().replaceWith(before);
+  const isFirst = !Object.keys(reading).length;
+  if (isFirst && isClear(found)) {
+    start({ file, isDryRun: true, reading, key: newKey() });
+    return;
+  }
+  const form = mappingForm(file, found, {
+    onDone: (chosen) => {
+      held.reading = chosen;
+      start({ file, isDryRun: true, reading: chosen, key: newKey() });
+    },
+    onOther: examine,
+    onCancel: () => location.assign("/library/import"),
+  });
+  const properties = { class: "import-view", id: "import-view", dataset: { state: "mapping" } };
+  view().replaceWith(h("section", properties, form));
+  showStep(2);
+  find("h2", form).focus();
+}
+
+function showStep(current) {
+  for (const [index, step] of [...document.getElementById("import-steps").children].entries()) {
+    step.classList.toggle("is-done", index + 1 < current);
+    if (index + 1 === current) step.setAttribute("aria-current", "step");
+    else step.removeAttribute("aria-current");
+  }
+}
+
 // Uploading
 
 /** The attempt can be made again as it is: its key makes two of them one import. */
 async function start(attempt) {
-  const before = view();
-  const stopping = new AbortController();
-  const shown = showUploading(attempt.file, stopping);
-  watching?.abort();
-  bad.replaceChildren();
-  setUploading(true);
-  try {
+  const title = t("import.uploading", { name: attempt.file.name });
+  await working(title, () => start(attempt), async (signal, shown) => {
     const { id } = await upload(attempt.file, {
       ...attempt,
-      signal: stopping.signal,
+      signal,
       onProgress: (done, total) => showUploaded(shown, done, total),
     });
     if (attempt.isDryRun) held.checked = id;
@@ -75,6 +111,19 @@ async function start(attempt) {
     history.replaceState(null, "", `/library/import?id=${id}`);
     await refresh();
     watch(id);
+  });
+}
+
+/** The work with the file is shown and can be stopped; when it fails, what was there is back. */
+async function working(title, again, work) {
+  const before = view();
+  const stopping = new AbortController();
+  const shown = showUploading(title, stopping);
+  watching?.abort();
+  bad.replaceChildren();
+  setUploading(true);
+  try {
+    await work(stopping.signal, shown);
   } catch (error) {
     setUploading(false);
     shown.replaceWith(before);
@@ -84,15 +133,15 @@ async function start(attempt) {
     } else if ("advice" in error) {
       const { status, advice } = error;
       const mayPass = PASSING.includes(status) || status >= 500;
-      showBad(status ? advice : t("import.bad.lost"), mayPass ? () => start(attempt) : null);
+      showBad(status ? advice : t("import.bad.lost"), mayPass ? again : null);
     } else throw error;
   }
 }
 
-function showUploading(file, stopping) {
+function showUploading(title, stopping) {
   const properties = { class: "import-view", id: "import-view", dataset: { state: "uploading" } };
   const shown = h("section", properties, clone("uploading-template"));
-  fill(shown, { title: t("import.uploading", { name: file.name }) });
+  fill(shown, { title });
   find("[data-cancel]", shown).addEventListener("click", () => stopping.abort());
   view().replaceWith(shown);
   find("h2", shown).focus();
@@ -158,28 +207,33 @@ async function tick(data) {
   if (view().dataset.state !== data.state) await refresh();
   const shown = view();
   find("#import-lost", shown)?.setAttribute("hidden", "");
-  fill(shown, { read: t("import.read", { count: data.read }), left: left(data.seconds_left) });
+  fill(shown, { read: t("import.read", { count: data.read }) });
   for (const name of COUNTS) fill(shown, { [name]: String(data[name]) });
+  fill(shown, { left: timeLeft(data.seconds_left) });
   const { done, total } = data.progress ?? {};
   const line = find("progress", shown);
   if (line && total) Object.assign(line, { max: total, value: done });
 }
 
-/** How long it still takes, as far as that can be told. */
-function left(seconds) {
+function timeLeft(seconds) {
   if (seconds === null) return "";
-  const count = Math.ceil(seconds / MINUTE);
-  return count > 1 ? t("import.left.minutes", { count }) : t("import.left.seconds");
+  if (seconds < LONG) return t("import.left.seconds", { count: Math.round(seconds) });
+  return t("import.left.minutes", { count: Math.round(seconds / MINUTE) });
 }
 
-/** Pauses the import, lets it go on, or cancels it. */
-async function want(wanted) {
+/** The reader pauses the import, lets it go on, or ends it. */
+async function want(button) {
   const { id } = view().dataset;
+  button.disabled = true;
   try {
-    await request(`/api/v1/imports/${id}`, { method: "PATCH", body: { wanted } });
+    const body = { wanted: button.dataset.wanted };
+    await request(`/api/v1/imports/${id}`, { method: "PATCH", body });
     await refresh();
-    find("#import-title")?.focus();
+    watching?.abort();
+    watch(id);
   } catch (error) {
+    if (!("advice" in error)) throw error;
+    button.disabled = false;
     showBad(error.advice);
   }
 }
@@ -193,7 +247,7 @@ async function finish(data) {
 
 /** What the server cannot know: the reader's clock, and whether this page still holds the file. */
 function dress() {
-  for (const time of findAll("time", document.getElementById("import-past"))) {
+  for (const time of findAll("#import-past time, #import-view time")) {
     time.textContent = moment(time.dateTime);
   }
   const button = document.getElementById("start");
@@ -205,9 +259,11 @@ function dress() {
 
 document.addEventListener("click", (event) => {
   const filter = event.target.closest(".filter a");
-  const control = event.target.closest("[data-wanted]");
-  if (control) want(control.dataset.wanted);
-  if (event.target.closest("#start")) start({ file: held.file, isDryRun: false, key: newKey() });
+  const wanted = event.target.closest("[data-wanted]");
+  if (wanted) want(wanted);
+  if (event.target.closest("#start")) {
+    start({ file: held.file, isDryRun: false, reading: held.reading, key: newKey() });
+  }
   if (!filter || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const address = filter.getAttribute("href");
@@ -241,4 +297,4 @@ addEventListener("beforeunload", (event) => {
 
 dress();
 const { id, state } = view().dataset;
-if (UNDER_WAY.includes(state)) watch(id);
+if (["waiting", "running", "paused"].includes(state)) watch(id);
