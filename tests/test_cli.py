@@ -600,3 +600,23 @@ def test_what_is_alike_is_listed_and_decided(staffroom: Command, tmp_path: Path)
     assert "cursor is 'x'" in staffroom("scenario", "likenesses", "--after", "x", code=2).stderr
     kept = staffroom("import", file, "--keep-duplicates")
     assert "2 stored, 2 unchanged" in kept.stdout
+
+
+def test_a_file_with_its_own_columns_is_imported_by_a_mapping(
+    staffroom: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "old.csv"
+    file.write_bytes("Problem;Rat;Farbe\nZoë läuft umher.;Frag sie.;rot\n".encode("cp1252"))
+
+    refused = staffroom("import", file, code=2)
+    done = staffroom("import", file, "--map", "Problem=description", "--map", "Farbe=")
+
+    told = " ".join(refused.stderr.split())
+    assert "Map one to it, for example Problem=description" in told
+    told = " ".join(done.stderr.split())
+    assert "old.csv was read as cp1252, which is a guess; --encoding names another" in told
+    assert "Rat" in done.stderr
+    assert "Farbe" not in done.stderr
+    assert "1 rows read: 1 stored" in done.stdout
+    wrong = staffroom("import", file, "--map", "Problem=situation", code=2)
+    assert "column 'Problem' cannot hold 'situation'" in " ".join(wrong.stderr.split())
