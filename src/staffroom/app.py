@@ -10,6 +10,7 @@ from typing import Unpack
 from staffroom.ai import load_judge, load_writer
 from staffroom.ai.guard import Deadlines, GuardedWriter
 from staffroom.ai.llm_service import LLMService
+from staffroom.ai.situation import CapableModel, capable
 from staffroom.cache.answer_cache import AnswerCache
 from staffroom.cache.vector_cache import VectorCache
 from staffroom.config import Settings, load_settings
@@ -45,9 +46,8 @@ class App:
             author=self.author,
             hold_back_overdue=settings.hold_back_overdue,
         )
-        self.writer = GuardedWriter(
-            load_writer(settings, self.cache), Deadlines(first=settings.first_words_seconds)
-        )
+        self._writer = load_writer(settings, self.cache)
+        self.writer = GuardedWriter(self._writer, Deadlines(first=settings.first_words_seconds))
         self.judge = load_judge(settings)
         self.llm_service = LLMService(self.writer, self.vector_ops, self.cache, judge=self.judge)
         self.answers = AnswerCache()
@@ -56,6 +56,11 @@ class App:
         self.import_runner = ImportRunner(
             self.vector_ops, settings.home / "uploads", batch_size=settings.batch_size
         )
+
+    @property
+    def drafter(self) -> CapableModel | None:
+        """The model that may word a draft's situation, if the writer is one that can."""
+        return capable(self._writer)
 
     async def prepare(self, progress: ProgressListener | None = None) -> None:
         """The library is ready to be searched: begun if it is new, embedded by the model in use,

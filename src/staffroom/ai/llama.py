@@ -11,13 +11,14 @@ import tempfile
 import threading
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from staffroom import models
-from staffroom.ai.prompt import ANSWER_TOKENS, answer_prompt, copy_prompt
+from staffroom.ai.prompt import ANSWER_TOKENS, Message, answer_prompt, copy_prompt
 from staffroom.config import available_cores
-from staffroom.errors import ModelCorrupt, WriterUnavailable
+from staffroom.errors import ModelCorrupt, StaffroomError, WriterUnavailable
 from staffroom.types import Match
 
 CONTEXT_TOKENS: Final = 8_192
@@ -44,8 +45,30 @@ class LlamaWriter:
         self._socket_folder: tempfile.TemporaryDirectory[str] | None = None
         self._thread = ThreadPoolExecutor(CONCURRENT_ANSWERS, thread_name_prefix="llama")
 
+    @property
+    def is_capable(self) -> bool:
+        """The file is there, and holds a model that writes better than it copies."""
+        with suppress(StaffroomError, OSError):
+            return not self._is_small()
+        return False
+
     async def stream(self, question: str, matches: Sequence[Match]) -> AsyncGenerator[str, None]:
         """The model's words as they come, at most ANSWER_TOKENS. Leaving stops the model."""
+
+        def prompt() -> list[Message]:
+            return (copy_prompt if self._is_small() else answer_prompt)(question, matches)
+
+        async with aclosing(self._replies(prompt)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def say(self, messages: Sequence[Message]) -> AsyncGenerator[str, None]:
+        """What the model replies to the messages. Leaving stops the model."""
+        async with aclosing(self._replies(lambda: list(messages))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _replies(self, prompt: Callable[[], list[Message]]) -> AsyncGenerator[str, None]:
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         left = threading.Event()
@@ -54,7 +77,7 @@ class LlamaWriter:
             if not left.is_set():
                 loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
-        self._thread.submit(self._run, question, matches, put, left)
+        self._thread.submit(self._run, prompt, put, left)
         try:
             while (piece := await pieces.get()) is not None:
                 if isinstance(piece, Exception):
@@ -70,9 +93,7 @@ class LlamaWriter:
         if self._socket_folder:
             self._socket_folder.cleanup()
 
-    def _run(
-        self, question: str, matches: Sequence[Match], put: _Put, left: threading.Event
-    ) -> None:
+    def _run(self, prompt: Callable[[], list[Message]], put: _Put, left: threading.Event) -> None:
         def receive(chunk: dict[str, Any]) -> bool:
             put(_piece(chunk))
             return left.is_set()
@@ -81,9 +102,8 @@ class LlamaWriter:
             if not left.is_set():
                 put("")
                 server = self._load()
-                prompt = copy_prompt if self._is_small() else answer_prompt
                 request = {
-                    "messages": prompt(question, matches),
+                    "messages": prompt(),
                     "max_tokens": ANSWER_TOKENS,
                     "temperature": 0.0,
                     "stream": True,

@@ -43,6 +43,7 @@ class OpenAIWriter:
     """Writes with a model that a server runs."""
 
     is_queued = False
+    is_capable = True
 
     def __init__(self, name: str, base_url: str, api_key: SecretStr | None) -> None:
         self.name = f"openai:{name}"
