@@ -5,7 +5,7 @@ and elsewhere.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -78,13 +78,20 @@ class Known:
     """What a client that uses the API well would know: ids, values that exist, keys of its own."""
 
     def __init__(
-        self, interaction: str, scenario: str, spare: str, golden: str, spare_golden: str
+        self,
+        interaction: str,
+        scenario: str,
+        spare: str,
+        golden: str,
+        spare_golden: str,
+        gaps: Sequence[tuple[str, str]],
     ) -> None:
         self._interaction = interaction
         self._golden = golden
         self._spare_golden = spare_golden
         self._scenario = scenario
         self._spare = spare
+        (self._gap, _), (self._gap_to_draft, _), (self._gap_to_extend, self._asked) = gaps
         self._numbers = count()
         self.import_id = ""
 
@@ -107,6 +114,7 @@ class Known:
             ("other_id", self._spare),
             ("golden_id", self._spare_golden if case.method == "DELETE" else self._golden),
             ("model_id", "staffroom"),
+            ("group_id", self._group(case.operation.path)),
         ):
             if name in case.path_parameters:
                 case.path_parameters[name] = known
@@ -114,6 +122,11 @@ class Known:
             case.path_parameters["scenario_id"] = self._scenario
         elif case.method != "GET" and case.path_parameters.get("scenario_id") == self._scenario:
             case.path_parameters["scenario_id"] = self._spare
+
+    def _group(self, path: str) -> str:
+        """What is drafted or extended once cannot be again."""
+        action = path.rpartition("/")[2]
+        return {"draft": self._gap_to_draft, "examples": self._gap_to_extend}.get(action, self._gap)
 
     def _fill_in(self, body: dict[str, Any]) -> None:
         _put_stored(body.get("filters"))
@@ -127,6 +140,8 @@ class Known:
                 body[name] = known
         if "decision" in body:
             body["keep"] = self._scenario if body["decision"] == "merged" else None
+        if body.get("interaction_ids"):
+            body["interaction_ids"] = [self._asked]
         if body.get("relevant"):
             body["relevant"] = [{"scenario_id": self._scenario, "grade": 2}]
 
@@ -146,7 +161,17 @@ async def _begin(app: App) -> Known:
         str((await app.vector_ops.golden.add(question, {scenario: 2}, "")).id)
         for question in ("Why so loud?", "Why so late?")
     ]
-    return Known(str(answer.interaction_id), str(scenario), str(spare), *golden)
+    for question in (
+        "How do I bake bread?",
+        "Which oil does a tractor take?",
+        "Is it cold on Mars?",
+    ):
+        await last_answer(app.ask(question))
+    gaps = [
+        (str(group.id), str((await app.vector_ops.gaps.questions(group.id, 1))[0].interaction_id))
+        for group in await app.vector_ops.gaps.page()
+    ]
+    return Known(str(answer.interaction_id), str(scenario), str(spare), golden[0], golden[1], gaps)
 
 
 @pytest.fixture

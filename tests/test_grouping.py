@@ -2,8 +2,10 @@
 
 import json
 from collections import Counter
+from math import comb
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
+from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from staffroom.config import load_settings
+from staffroom.database.gap_grouping import Middle, look_around, regroup
 from staffroom.embedding.generator import EmbeddingGenerator
 from staffroom.evaluation.golden import unanswerable_questions
 from staffroom.retrieval.calibration import Calibration, Reading, shipped_calibration
@@ -147,3 +150,54 @@ async def test_paraphrases_of_gaps_come_together_and_other_gaps_stay_apart() -> 
         together += sum(size * size / Counter(topics)[topic] for topic, size in held.items())
     assert pure / sum(len(group) for group in groups if len(group) > 1) >= 0.95
     assert together / len(topics) >= 0.85
+
+
+async def test_one_after_the_other_the_questions_end_in_the_groups_that_all_at_once_make() -> None:
+    """The paraphrased golden questions with the real model, in the order in which they lie and in
+    one that mixes the topics."""
+    rows = [json.loads(line) for line in PARAPHRASES.read_text("utf-8").splitlines()]
+    embedder = EmbeddingGenerator(load_settings())
+    vectors = await embedder.embed([row["text"] for row in rows], "query")
+    least = same_cosine(shipped_calibration(embedder.model))
+    await embedder.close()
+    at_once = {number: group[0] for group in group_by_meaning(vectors, least) for number in group}
+    mixed = [int(number) for number in np.random.default_rng(1).permutation(len(rows))]
+    for order, step in ((list(range(len(rows))), 10), (mixed, 4)):
+        groups, stirred = joined_as_they_come(vectors, order, step, least)
+        found = {number: str(group_id) for group_id, held in groups.items() for number in held}
+        labels = [(found[number], at_once[number]) for number in range(len(rows))]
+        assert adjusted_rand(labels) >= 0.95
+        assert stirred <= len(rows) // 2
+
+
+def joined_as_they_come(
+    vectors: Vectors, order: list[int], step: int, least: float
+) -> tuple[dict[UUID, list[int]], int]:
+    """The groups after the last question, and how many questions were grouped at once at most."""
+    groups: dict[UUID, list[int]] = {}
+    most = 0
+    for start in range(0, len(order), step):
+        new = order[start : start + step]
+        middles = [
+            Middle(group_id, vectors[held].mean(axis=0), len(held), is_settled=False)
+            for group_id, held in groups.items()
+        ]
+        around = look_around(vectors[new], middles, least).around
+        pool = new + [number for group_id in around for number in groups[group_id]]
+        home = {number: group_id for group_id in around for number in groups.pop(group_id)}
+        most = max(most, len(pool))
+        for kept, members in regroup(vectors[pool], [home.get(n) for n in pool], least):
+            groups[kept or uuid4()] = [pool[member] for member in members]
+    return groups, most
+
+
+def adjusted_rand(labels: list[tuple[str, int]]) -> float:
+    """How much two partitions agree beyond chance. Source: Hubert and Arabie 1985."""
+
+    def pairs(counts: Counter[Any]) -> int:
+        return sum(comb(count, 2) for count in counts.values())
+
+    both = pairs(Counter(labels))
+    one, other = (pairs(Counter(label[side] for label in labels)) for side in (0, 1))
+    expected = one * other / comb(len(labels), 2)
+    return (both - expected) / ((one + other) / 2 - expected)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.async_api import Page, expect
@@ -82,7 +81,7 @@ async def test_with_everything_unfolded_the_view_has_no_barrier_and_fits_its_scr
 async def test_the_sums_are_those_of_the_day(judged: Answer, page: Page) -> None:
     await page.goto("/insights")
 
-    assert await page.locator(".sum dd").all_text_contents() == ["7", "29%", "2", "50%"]
+    assert await page.locator(".sum dd").all_text_contents() == ["7", "29%", "3", "50%"]
     await expect(page.locator("#questions-summary")).to_contain_text(
         "7 questions, 2 answered and 5 not."
     )
@@ -130,11 +129,10 @@ async def test_a_group_of_gaps_leads_to_its_answers_and_to_a_scenario_made_of_it
     assert answer
     gaps = own_library_server.run(own_library_server.app.vector_ops.interactions.gaps())
     assert answer.removeprefix("/answers/") in {str(gap.interaction_id) for gap in gaps}
-    written = await card.get_by_role("link", name="Write this scenario").get_attribute("href")
-    address = urlsplit(written or "")
-    assert address.path == "/library/new"
-    assert set(parse_qs(address.query)["question"]) == set(VAPING)
-    await page.get_by_text("1 question that was asked once").click()
+    (group, *_) = own_library_server.run(own_library_server.app.vector_ops.gaps.largest("open", 1))
+    opened = card.get_by_role("link", name="Open this group")
+    await expect(opened).to_have_attribute("href", f"/insights/gaps/{group.id}")
+    await page.get_by_text("2 questions that were each asked once").click()
     await expect(page.get_by_role("link", name=CHICKEN, exact=True)).to_be_visible()
 
 
@@ -260,7 +258,7 @@ async def test_the_view_speaks_spanish(judged: Answer, open_page: OpenPage) -> N
     await page.goto("/insights")
 
     await expect(page.get_by_role("heading", level=1)).to_have_text("Panorama")
-    await expect(page.get_by_role("link", name="Escribir este escenario").first).to_be_visible()
+    await expect(page.get_by_role("link", name="Abrir este grupo").first).to_be_visible()
     assert (await page.locator(".sum dd").all_text_contents())[1] == "29\u00a0%"
     await axe(page)
 

@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from staffroom.database.gaps import GapKind, GapState
+
 
 class QuestionsOut(BaseModel):
     """What was asked on one day."""
@@ -25,17 +27,23 @@ class OutcomesOut(BaseModel):
 
 
 class GapQuestionOut(BaseModel):
-    """A question without an answer; one that continued a conversation, with what it referred to."""
+    """A question that went unanswered, or whose answer was found wanting; one that continued a
+    conversation, with what it referred to."""
 
     interaction_id: UUID
     question: str
     created_at: datetime
+    kind: GapKind
 
 
-class GapGroupOut(BaseModel):
-    """Questions of one meaning. Up to 50 are listed, the most central first: it is the label."""
+class AskedGapOut(BaseModel):
+    """What was asked in the period of a gap group that waits for its answer. Up to 50 questions
+    are listed, the most central first: it is the label."""
 
+    id: UUID
+    state: Annotated[GapState, Field(description="`open`, or `drafted`: it is being written.")]
     label: str
+    words: Annotated[list[str], Field(description="What tells the group from others.")]
     size: int
     first: datetime
     last: datetime
@@ -84,15 +92,15 @@ class CacheOut(BaseModel):
 class InsightsOut(BaseModel):
     """What a period says of the library. Lists by day have every day, oldest first, in UTC.
 
-    `gaps` are the largest 100 groups of the newest 2,000 questions without an answer;
-    `gap_groups` counts all groups. `scenarios` come most used first; `never_used` names up to 100
-    of the `never_used_total` published ones that no answer of the period cited.
+    `gaps` are the largest 100 groups of the newest 2,000 questions that were failed and wait for an
+    answer; `gap_groups` counts all such groups. `scenarios` come most used first; `never_used`
+    names up to 100 of the `never_used_total` published ones that no answer of the period cited.
     """
 
     days: Annotated[int, Field(description="How many days, today included.")]
     questions: list[QuestionsOut]
     outcomes: OutcomesOut
-    gaps: list[GapGroupOut]
+    gaps: list[AskedGapOut]
     gap_groups: int
     scenarios: list[ScenarioUseOut]
     never_used: list[NamedOut]

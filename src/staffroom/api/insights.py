@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from staffroom.api.context import Staffroom
 from staffroom.api.description import problems
 from staffroom.api.insight_schemas import InsightsOut
-from staffroom.database.insights import MAX_DAYS, GapGroup, InsightReport, Tally
+from staffroom.database.insights import MAX_DAYS, AskedGap, InsightReport, Tally
 
 DEFAULT_DAYS: Final = 30
 MOST_GROUPS: Final = 100
@@ -51,9 +51,12 @@ def insights_document(report: InsightReport) -> dict[str, Any]:
     }
 
 
-def _gap_document(group: GapGroup) -> dict[str, Any]:
+def _gap_document(group: AskedGap) -> dict[str, Any]:
     return {
+        "id": str(group.id),
+        "state": group.state,
         "label": group.label,
+        "words": list(group.words),
         "size": len(group.questions),
         "first": group.first.isoformat(),
         "last": group.last.isoformat(),
@@ -62,6 +65,7 @@ def _gap_document(group: GapGroup) -> dict[str, Any]:
                 "interaction_id": str(asked.interaction_id),
                 "question": asked.question,
                 "created_at": asked.created_at.isoformat(),
+                "kind": asked.kind,
             }
             for asked in group.questions[:MOST_QUESTIONS]
         ],

@@ -1,9 +1,8 @@
 """The Insights view: what a period's questions say, drawn on the server and readable as tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -24,10 +23,10 @@ from staffroom.charts import (
     scale_for,
     stretch,
 )
+from staffroom.database.gaps import GapQuestion
 from staffroom.database.insights import (
     MAX_DAYS,
-    GapGroup,
-    GapQuestion,
+    AskedGap,
     InsightReport,
     ScenarioUse,
     Tally,
@@ -46,10 +45,6 @@ BARS: Final = 10
 UNUSED_SHOWN: Final = 8
 GOLDEN_SHOWN: Final = 8
 """Golden questions that are shown here, those that fare worst; their own page has all."""
-
-EXAMPLES: Final = 5
-EXAMPLE_LENGTH: Final = 300
-"""What a new scenario begins with: so many questions of a group, each no longer than that."""
 
 GOOD: Final = ("helpful", "worked")
 BAD: Final = ("not_helpful", "did_not_fit")
@@ -217,7 +212,7 @@ def _outcomes(total: Tally, words: Words) -> dict[str, Any]:
     }
 
 
-def _gaps(groups: Sequence[GapGroup], words: Words) -> dict[str, Any]:
+def _gaps(groups: Sequence[AskedGap], words: Words) -> dict[str, Any]:
     """Groups of several questions, and the questions that were asked once."""
     told = [_gap(group, words) for group in groups[:MOST_GROUPS]]
     several = [gap for gap in told if gap["size"] > 1]
@@ -232,7 +227,7 @@ def _gaps(groups: Sequence[GapGroup], words: Words) -> dict[str, Any]:
     }
 
 
-def _gap(group: GapGroup, words: Words) -> dict[str, Any]:
+def _gap(group: AskedGap, words: Words) -> dict[str, Any]:
     asked: dict[str, list[GapQuestion]] = {}
     for question in group.questions:
         asked.setdefault(question.question, []).append(question)
@@ -240,7 +235,9 @@ def _gap(group: GapGroup, words: Words) -> dict[str, Any]:
         "label": group.label,
         "size": len(group.questions),
         "days": words.days(group.first, group.last),
-        "write": f"/library/new?{urlencode([('question', text) for text in _examples(asked)])}",
+        "address": f"/insights/gaps/{group.id}",
+        "state": group.state,
+        "words": group.words,
         "questions": [_same(same, words) for same in list(asked.values())[:MOST_QUESTIONS]],
         "is_cut": len(asked) > MOST_QUESTIONS,
     }
@@ -256,13 +253,6 @@ def _same(questions: Sequence[GapQuestion], words: Words) -> dict[str, Any]:
         "day": words.day(last.created_at),
         "at": last.created_at.date().isoformat(),
     }
-
-
-def _examples(asked: Iterable[str]) -> list[str]:
-    """The first questions of a group, short ones if there are any."""
-    asked = list(asked)
-    short = [text for text in asked if len(text) <= EXAMPLE_LENGTH]
-    return short[:EXAMPLES] or [asked[0][:EXAMPLE_LENGTH]]
 
 
 def _verdicts(scenarios: Sequence[ScenarioUse]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from staffroom.api.schemas import (
 )
 from staffroom.app import App
 from staffroom.documents import revision_documents, scenario_document
+from staffroom.evaluation.learning import update_scenario
 from staffroom.types import STATUSES, Filters, Scenario, Status
 
 router = APIRouter(
@@ -217,7 +218,8 @@ async def change_scenario(
 
     async def changed() -> Response:
         expected = await _one_of(revisions, app, scenario_id)
-        scenario = await app.vector_ops.update_scenario(
+        scenario = await update_scenario(
+            app.vector_ops,
             scenario_id,
             body.fields(),
             reason=body.reason,

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from staffroom.cli.backup import backups
+from staffroom.cli.gaps import gaps
 from staffroom.cli.imports import imports, work
 from staffroom.cli.interactions import interaction
 from staffroom.cli.library import library
@@ -38,6 +39,7 @@ register_likenesses(scenario)
 app.add_typer(scenario, name="scenario")
 app.add_typer(imports, name="imports")
 app.add_typer(interaction, name="interaction")
+app.add_typer(gaps, name="gaps")
 app.add_typer(models, name="models")
 app.add_typer(db, name="db")
 app.add_typer(measure, name="eval")

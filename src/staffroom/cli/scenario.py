@@ -19,6 +19,7 @@ from staffroom.database.catalogue import DueCounts
 from staffroom.database.standings import Standing, standing_document
 from staffroom.documents import revision_documents, scenario_document
 from staffroom.errors import InputError, UnreadableFile
+from staffroom.evaluation.learning import update_scenario
 from staffroom.scenario import ALIASES
 from staffroom.scenario_life import is_overdue
 from staffroom.types import STATUSES, Filters, Revision, Scenario, Status
@@ -82,7 +83,7 @@ def edit(
         raise InputError("nothing to change. Name fields with --set FIELD=VALUE or --file.")
 
     async def work(app: App) -> Scenario:
-        return await app.vector_ops.update_scenario(_uuid(scenario_id), changes, reason=reason)
+        return await update_scenario(app.vector_ops, _uuid(scenario_id), changes, reason=reason)
 
     _print_scenario(with_app(work), json=json)
 
@@ -240,7 +241,8 @@ def list_(
 
 def _move(scenario_id: str, status: Status, reason: str, *, json: bool) -> None:
     async def work(app: App) -> Scenario:
-        return await app.content.move(_uuid(scenario_id), status, reason=reason)
+        changes = {"status": status}
+        return await update_scenario(app.vector_ops, _uuid(scenario_id), changes, reason=reason)
 
     _print_scenario(with_app(work), json=json)
 

@@ -1,26 +1,19 @@
 """What the questions of the last days say of the library: what it lacks, and what serves."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-import numpy as np
-
-from staffroom.database.connection import Connection, Database
+from staffroom.database.connection import Database
+from staffroom.database.gap_refresh import NEWEST_GAPS
+from staffroom.database.gaps import GapQuestion, Gaps, GapState
 from staffroom.database.statements import statement
 from staffroom.errors import InputError
-from staffroom.retrieval.calibration import Calibration, read_calibration, shipped_calibration
-from staffroom.retrieval.grouping import group_by_meaning, same_cosine
-from staffroom.types import Outcome, Vectors
+from staffroom.types import Outcome
 
 MAX_DAYS: Final = 366
-
-NEWEST_GAPS: Final = 2_000
-"""Questions without an answer that are grouped; older ones are only counted."""
 
 MOST_SCENARIOS: Final = 100
 """Scenarios that are named: of those most used, of those most judged, and of those not used."""
@@ -71,18 +64,15 @@ NOTHING: Final = Tally({"written": 0, "direct": 0, "quoted": 0, "abstained": 0})
 
 
 @dataclass(frozen=True, slots=True)
-class GapQuestion:
-    """A question without an answer, as it was understood."""
+class AskedGap:
+    """What was asked in a period of a group that waits for its answer, most central first.
 
-    interaction_id: UUID
-    question: str
-    created_at: datetime
+    `words` tell the group from others; one that is drafted has its scenario being written.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class GapGroup:
-    """Questions of one meaning that were not answered, the most central first."""
-
+    id: UUID
+    state: GapState
+    words: Sequence[str]
     questions: tuple[GapQuestion, ...]
 
     @property
@@ -127,14 +117,15 @@ class UnusedScenario:
 class InsightReport:
     """What a period says. `days` has every day from the first to the last, in UTC, oldest first.
 
-    `gaps` are groups, largest first, of the newest 2,000 questions without an answer.
+    `gaps` are the groups, largest first, of the newest 2,000 questions that were failed, but for
+    those that were answered since or dismissed.
     `scenarios` come most used first; of the `unused_total` that were never used, `unused` names
     the first.
     """
 
     days: Mapping[date, Tally]
     total: Tally = NOTHING
-    gaps: tuple[GapGroup, ...] = ()
+    gaps: tuple[AskedGap, ...] = ()
     scenarios: tuple[ScenarioUse, ...] = ()
     unused: tuple[UnusedScenario, ...] = ()
     unused_total: int = 0
@@ -147,15 +138,15 @@ class _Rows:
     days: Sequence[Mapping[str, Any]]
     scenarios: Sequence[Mapping[str, Any]]
     gaps: Sequence[Mapping[str, Any]]
-    calibrations: Mapping[UUID, Calibration | None] = field(default_factory=dict)
 
 
 class Insights:
     """What the exchanges of one tenant say."""
 
-    def __init__(self, database: Database, tenant_id: UUID) -> None:
+    def __init__(self, database: Database, tenant_id: UUID, gaps: Gaps) -> None:
         self._database = database
         self._tenant_id = tenant_id
+        self._gaps = gaps
 
     async def report(self, days: int, today: date | None = None) -> InsightReport:
         """What was asked on so many days, today being the last of them (in UTC).
@@ -167,6 +158,7 @@ class Insights:
         last = today or datetime.now(UTC).date()
         dates = [last - timedelta(days=back) for back in reversed(range(days))]
         since = datetime.combine(dates[0], time(), UTC)
+        await self._gaps.refresh()
         rows = await self._rows(since, since + timedelta(days=days))
         tallies = {row["day"]: _tally(row) for row in rows.days}
         used = [row for row in rows.scenarios if row["unused"] is None]
@@ -174,7 +166,7 @@ class Insights:
         return InsightReport(
             days={day: tallies.get(day, NOTHING) for day in dates},
             total=tallies.get(None, NOTHING),
-            gaps=tuple(await asyncio.to_thread(_grouped, rows)),
+            gaps=tuple(_grouped(rows.gaps)),
             scenarios=tuple(map(_use, used)),
             unused=tuple(UnusedScenario(row["id"], row["name"]) for row in unused),
             unused_total=unused[0]["unused"] if unused else 0,
@@ -194,34 +186,15 @@ class Insights:
                 statement("insight_scenarios"), {**parameters, "most": MOST_SCENARIOS}
             )
             gaps = await connection.execute(
-                statement("insight_gaps"), {**parameters, "most": NEWEST_GAPS}, binary=True
+                statement("insight_gaps"), {**parameters, "most": NEWEST_GAPS}
             )
-            calibrations = await _calibrations(connection, parameters)
-            return _Rows(
-                await days.fetchall(),
-                await scenarios.fetchall(),
-                await gaps.fetchall(),
-                calibrations,
-            )
+            return _Rows(await days.fetchall(), await scenarios.fetchall(), await gaps.fetchall())
 
 
 def first_id(moment: datetime) -> UUID:
     """The smallest id that can have been made then: a UUID of version 7 begins with its time."""
     milliseconds = max(0, int(moment.timestamp() * 1000))
     return UUID(int=milliseconds << 80)
-
-
-async def _calibrations(
-    connection: Connection, parameters: Mapping[str, Any]
-) -> dict[UUID, Calibration | None]:
-    cursor = await connection.execute(statement("insight_generations"), parameters)
-    return {
-        row["generation_id"]: read_calibration(row["calibration"]) or _shipped(row["model"])
-        for row in await cursor.fetchall()
-    }
-
-
-_shipped: Final = cache(shipped_calibration)
 
 
 def _tally(row: Mapping[str, Any]) -> Tally:
@@ -234,22 +207,19 @@ def _use(row: Mapping[str, Any]) -> ScenarioUse:
     return ScenarioUse(**{name: row[name] for name in ScenarioUse.__slots__})
 
 
-def _grouped(rows: _Rows) -> list[GapGroup]:
-    """Vectors of two models are never compared: each model's questions are grouped apart."""
-    groups: list[GapGroup] = []
-    for generation_id, calibration in rows.calibrations.items():
-        asked = [row for row in rows.gaps if row["generation_id"] == generation_id]
-        if not asked:
-            continue
-        vectors: Vectors = np.stack([row["embedding"].to_numpy() for row in asked]).astype(
-            np.float32
+def _grouped(rows: Sequence[Mapping[str, Any]]) -> list[AskedGap]:
+    """The questions in their groups, the largest first, and of those the last asked."""
+    groups: dict[UUID, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row["group_id"], []).append(row)
+    asked = [
+        AskedGap(
+            group_id, same[0]["state"], same[0]["words"], tuple(_question(row) for row in same)
         )
-        groups += (
-            GapGroup(tuple(_question(asked[number]) for number in group))
-            for group in group_by_meaning(vectors, same_cosine(calibration))
-        )
-    return sorted(groups, key=lambda group: (-len(group.questions), -group.last.timestamp()))
+        for group_id, same in groups.items()
+    ]
+    return sorted(asked, key=lambda gap: (-len(gap.questions), -gap.last.timestamp()))
 
 
 def _question(row: Mapping[str, Any]) -> GapQuestion:
-    return GapQuestion(row["interaction_id"], row["asked"], row["created_at"])
+    return GapQuestion(row["interaction_id"], row["question"], row["created_at"], row["kind"])

@@ -15,6 +15,7 @@ from staffroom.database.catalogue import Catalogue
 from staffroom.database.connection import Database
 from staffroom.database.drafts import Drafts
 from staffroom.database.edits import Edit, edit_scenario
+from staffroom.database.gaps import Gaps
 from staffroom.database.generations import set_calibration
 from staffroom.database.golden import GoldenQuestions
 from staffroom.database.idempotency import IdempotencyKeys
@@ -81,7 +82,8 @@ class VectorOperations:
         self._library = Library(database, embedder, tenant_id, author)
         self.catalogue = Catalogue(database, tenant_id)
         self.interactions = Interactions(database, tenant_id)
-        self.insights = Insights(database, tenant_id)
+        self.gaps = Gaps(database, tenant_id)
+        self.insights = Insights(database, tenant_id, self.gaps)
         self.standings = Standings(database, tenant_id, author)
         self.idempotency = IdempotencyKeys(database, tenant_id)
         self.golden = GoldenQuestions(database, tenant_id)
@@ -95,6 +97,11 @@ class VectorOperations:
     @property
     def tenant_id(self) -> UUID:
         return self._tenant_id
+
+    @property
+    def author(self) -> str:
+        """Who is named in revisions, golden questions and the audit trail."""
+        return self._author
 
     @property
     def threshold(self) -> float:

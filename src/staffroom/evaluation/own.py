@@ -55,16 +55,19 @@ class OwnEvaluation:
 
 
 async def evaluate_own(
-    vector_ops: VectorOperations, modes: Sequence[Mode] = MODES
+    vector_ops: VectorOperations,
+    modes: Sequence[Mode] = MODES,
+    golden: Sequence[Golden] | None = None,
 ) -> OwnEvaluation:
-    """Every golden question was searched for in each mode.
+    """Every golden question was searched for in each mode, or those that are given.
 
     Raises: InputError for a mode that is none; SearchError if a search fails.
     """
     for mode in modes:
         if mode not in MODES:
             raise InputError(f"the mode is {mode!r}; choose of {', '.join(MODES)}.")
-    golden = await vector_ops.golden.list(MAX_GOLDEN)
+    if golden is None:
+        golden = await vector_ops.golden.list(MAX_GOLDEN)
     asked = [question for question in golden if question.is_usable]
     unusable = len(golden) - len(asked)
     if not asked:

@@ -96,21 +96,21 @@ WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
 ORDER BY shown.used DESC, s.scenario_id;
 
 -- name: insight_gaps
--- The newest questions that nothing fitted, as they were understood, with what they mean.
-SELECT interaction_id, asked, created_at, generation_id, question_embedding AS embedding
-FROM staffroom.interactions
-WHERE tenant_id = %(tenant_id)s AND outcome = 'abstained'
-    AND interaction_id >= %(first_id)s
-    AND created_at >= %(since)s AND created_at < %(until)s
-ORDER BY interaction_id DESC
-LIMIT %(most)s;
-
--- name: insight_generations
--- What scores of the models mean that these questions were embedded by; without the scope, which is long.
-SELECT g.generation_id, g.model, g.calibration || '{{"scope": null}}'::jsonb AS calibration
-FROM staffroom.generations AS g
-WHERE EXISTS (
-    SELECT FROM staffroom.interactions AS i
-    WHERE i.tenant_id = %(tenant_id)s AND i.generation_id = g.generation_id
-        AND i.outcome = 'abstained' AND i.interaction_id >= %(first_id)s
-);
+-- The newest questions of the period that the library failed and still fails, with their groups;
+-- of a group, the most central question first.
+SELECT *
+FROM (
+    SELECT g.group_id, g.state, g.words, m.nearness, i.interaction_id, i.asked AS question,
+        i.created_at, m.kind
+    FROM staffroom.gap_members AS m
+    JOIN staffroom.gap_groups AS g ON g.tenant_id = m.tenant_id AND g.group_id = m.group_id
+    JOIN staffroom.interactions AS i
+        ON i.tenant_id = m.tenant_id AND i.interaction_id = m.interaction_id
+    WHERE m.tenant_id = %(tenant_id)s AND g.tenant_id = %(tenant_id)s
+        AND i.tenant_id = %(tenant_id)s AND g.state IN ('open', 'drafted')
+        AND m.interaction_id >= %(first_id)s
+        AND i.created_at >= %(since)s AND i.created_at < %(until)s
+    ORDER BY m.interaction_id DESC
+    LIMIT %(most)s
+) AS newest
+ORDER BY nearness DESC, interaction_id DESC;
