@@ -152,7 +152,7 @@ async def test_an_upload_may_keep_duplicates(client: httpx.AsyncClient, app: App
 
     first, kept = await done(), await done(keep_duplicates="true")
 
-    assert (first["stored"], first["unchanged"]) == (0, 1)
+    assert (first["stored"], first["duplicate"]) == (0, 1)
     (row,) = first["rows"]
     assert (row["effect"], row["reason"][:16]) == ("duplicate", "the same as Late")
     assert (kept["stored"], kept["rows"]) == (1, [])

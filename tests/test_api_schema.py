@@ -94,6 +94,7 @@ class Known:
         (self._gap, _), (self._gap_to_draft, _), (self._gap_to_extend, self._asked) = gaps
         self._numbers = count()
         self.import_id = ""
+        self.waiting = ""
 
     def apply(self, case: Any) -> None:
         """The case with what is known in place of what was drawn."""
@@ -109,7 +110,7 @@ class Known:
         """The path leads to what is there; what is removed is not what others still need."""
         for name, known in (
             ("interaction_id", self._interaction),
-            ("import_id", self.import_id),
+            ("import_id", self.waiting if case.method == "PATCH" else self.import_id),
             ("one_id", self._scenario),
             ("other_id", self._spare),
             ("golden_id", self._spare_golden if case.method == "DELETE" else self._golden),
@@ -185,6 +186,11 @@ def api_schema(settings: Settings) -> Iterator[OpenApiSchema]:
             headers={"Authorization": f"Bearer {KEY}"},
         )
         known.import_id = uploaded.json()["id"]
+        imports = served.app.vector_ops.imports
+        waiting = imports.new_id()
+        # Its file lies elsewhere, so that it waits for as long as the test takes.
+        served.run(imports.add(waiting, "later.csv", ".csv", dry_run=False))
+        known.waiting = str(waiting)
         config = SchemathesisConfig.from_dict(CONFIG)
         loaded = schemathesis.openapi.from_url(f"{served.url}/openapi.json", config=config)
 

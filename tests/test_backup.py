@@ -71,7 +71,7 @@ def path(archive: bytes, tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @hypothesis.settings(
-    max_examples=30,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
