@@ -147,7 +147,11 @@ async def test_a_scenario_that_pushes_another_out_fails_the_gate_and_stays_publi
     """Its examples are what another scenario was found by, again and again."""
     group = await started(vector_ops)
     rows = [
-        {"id": f"chairs {n}", "text": "Chairs in rows or tables in groups for the room"}
+        {
+            "id": f"chairs {n}",
+            "text": "Chairs in rows or tables in groups for the room",
+            "tags": [str(n)],
+        }
         for n in range(4)
     ]
     await vector_ops.batch_process([*rows, {"id": "right", "text": "Chairs for the room today"}])
@@ -280,7 +284,7 @@ async def test_a_scenario_that_answers_nothing_makes_no_group_answered(
     strict = VectorOperations(database, embedder, threshold=0.9)
     group = await started(strict)
     late = (await strict.search("Pupils come late", 1, 0.0)).matches[0].scenario.id
-    await strict.update_scenario(late, {"status": "draft"})
+    await strict.update_scenario(late, {"status": "in_review"})
     await strict.gaps.lead_to(group.id, late)
     with pytest.raises(ConflictError, match="nothing answers"):
         await answer_group(strict, group.id)

@@ -140,7 +140,8 @@ async def check_nearest(vector_ops: VectorOperations, embedder: WordEmbedder, tu
 async def test_both_stay_kept_until_a_text_changes(vector_ops: VectorOperations) -> None:
     one, other = await two(vector_ops)
     decided = await judged(vector_ops, "keep_both", one, other)
-    await vector_ops.update_scenario(one, {"expected_response": "Take them.", "status": "draft"})
+    changes = {"expected_response": "Take them.", "status": "in_review"}
+    await vector_ops.update_scenario(one, changes)
     await vector_ops.update_scenario(one, {"status": "published"})
 
     assert (decided.decision, decided.decided_by) == ("keep_both", "Ann")

@@ -224,18 +224,19 @@ function timeLeft(seconds) {
 /** The reader pauses the import, lets it go on, or ends it. */
 async function want(button) {
   const { id } = view().dataset;
+  const body = { wanted: button.dataset.wanted };
   button.disabled = true;
+  watching?.abort();
   try {
-    const body = { wanted: button.dataset.wanted };
     await request(`/api/v1/imports/${id}`, { method: "PATCH", body });
     await refresh();
-    watching?.abort();
-    watch(id);
+    find("#import-title")?.focus();
   } catch (error) {
     if (!("advice" in error)) throw error;
     button.disabled = false;
     showBad(error.advice);
   }
+  watch(id);
 }
 
 async function finish(data) {
