@@ -11,7 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from staffroom.content.formats import SUFFIXES, Reading, open_rows, write_rows
+from staffroom.content.formats import SUFFIXES, Reading, inspect, open_rows, write_rows
 from staffroom.content.formats import archive as archive_module
 from staffroom.content.formats.packed import MAX_ENTRIES
 from staffroom.errors import InputError, UnreadableFile
@@ -140,6 +140,20 @@ def test_an_archive_may_not_unpack_to_more_than_is_allowed(
     next(rows)
     with pytest.raises(UnreadableFile, match=r"b\.csv brings it over 20 bytes; split the archive"):
         next(rows)
+
+
+def test_of_an_archive_that_is_looked_into_only_beginnings_are_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive_module, "MAX_BEGINNING", 1_000)
+    write_rows(tmp_path / "in.xlsx", [ROW])
+    files = {"bomb.csv": b"Problem\n" + b"a" * 40_000_000, "in.xlsx": b"", "b.csv": CSV}
+    files["in.xlsx"] = (tmp_path / "in.xlsx").read_bytes()
+    path = pack(tmp_path / "a.zip", files)
+
+    found = inspect(path)
+
+    assert [each.column for each in found.columns] == ["Problem", "name", "text"]
 
 
 def test_an_archive_of_too_many_files_is_refused_by_its_list(tmp_path: Path) -> None:

@@ -23,6 +23,9 @@ from staffroom.errors import UnavailableError, UnreadableFile
 MAX_UNPACKED: Final = 2_000_000_000
 """Bytes, of all files of an archive together."""
 
+MAX_BEGINNING: Final = 20_000_000
+"""Bytes of a file that are unpacked to look into it: of text, more than enough."""
+
 _NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _CHUNK: Final = 1 << 20
 _JUNK: Final = {"__MACOSX", "Thumbs.db", "desktop.ini"}
@@ -49,15 +52,16 @@ def open_zip(source: Source, opener: Opener, suffixes: tuple[str, ...]) -> RowFi
 def unpacked_files(
     source: Source, opener: Opener, suffixes: tuple[str, ...]
 ) -> Generator[RowFile, None, None]:
-    """The files that can be read, one after the other, for whoever looks into an archive."""
+    """The beginnings of the files that can be read, for whoever looks into an archive."""
     with zipfile.ZipFile(source.path) as archive, tempfile.TemporaryDirectory() as folder:
         for part in archive.infolist():
             if not _is_passed_over(part) and not _refusal(part, suffixes):
+                path = Path(folder) / f"part{PurePosixPath(part.filename).suffix.lower()}"
                 try:
-                    path = Path(folder) / f"part{PurePosixPath(part.filename).suffix.lower()}"
-                    _unpack(archive, part, path, MAX_UNPACKED)
+                    with archive.open(part) as packed:
+                        path.write_bytes(packed.read(MAX_BEGINNING))
                     yield opener(path, part.filename, source)
-                except (UnreadableFile, *DAMAGE):
+                except (UnreadableFile, OSError, *DAMAGE):
                     continue
 
 

@@ -1,7 +1,7 @@
 """A file is opened by what its name says, and looked into before it is imported."""
 
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -87,7 +87,8 @@ def inspect(path: Path, name: str = "", *, reading: Reading = _AS_READ) -> Inspe
     samples: dict[str, list[str]] = {}
     for file in files:
         samples.update({name: [] for name in file.columns if name and name not in samples})
-        with closing(file.rows):
+        # What is damaged further on is told by the import, row by row.
+        with closing(file.rows), suppress(UnreadableFile):
             _sample(file.rows, samples)
     columns = [*samples][:MAX_COLUMNS]
     found = Inspection(

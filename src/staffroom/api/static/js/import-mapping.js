@@ -17,8 +17,12 @@ export function inspect(file, reading, signal) {
   return request("/api/v1/imports/inspect", { method: "POST", body: form, signal });
 }
 
-/** Nothing is left to a guess: each column is called like a field, or like nothing known. */
+/**
+ * Nothing is left to a guess: each column is called like a field, or like nothing known. Where no
+ * column was seen, there is none to ask about.
+ */
 export function isClear({ columns, guessed, missing }) {
+  if (!columns.length) return true;
   const isPlain = ({ guess, confidence }) => !guess || confidence === SURE;
   return !missing.length && !guessed.length && columns.every(isPlain);
 }
@@ -80,7 +84,7 @@ function refusal(rows) {
     held.add(field);
   }
   if (held.has("description")) return null;
-  return { text: t("import.map.missing"), select: find("select", rows[0] ?? document.body) };
+  return { text: t("import.map.missing"), select: find("select", rows[0]) };
 }
 
 function file_reading(form) {
