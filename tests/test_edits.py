@@ -97,13 +97,14 @@ async def test_a_scenario_that_was_published_without_embedding_is_found(
 async def test_an_import_of_other_statuses_embeds_nothing(
     vector_ops: VectorOperations, database: Database, embedder: WordEmbedder
 ) -> None:
-    rows = [{**ROW, "id": f"late {number}"} for number in range(3)]
+    rows = [{**ROW, "id": f"late {number}", "tags": [str(number)]} for number in range(3)]
     await vector_ops.batch_store_content(rows)
     embedder.embedded.clear()
     before = await indexed(database)
 
     changed = [{**row, "status": "published"} for row in rows[:2]]
-    report = await vector_ops.batch_store_content([*changed, rows[2], {**ROW, "id": "new"}])
+    new = {**ROW, "id": "new", "tags": ["new"]}
+    report = await vector_ops.batch_store_content([*changed, rows[2], new])
 
     assert (report["stored"], report["unchanged"]) == (3, 1)
     assert embedder.embedded == [embedded_text(scenario_from(ROW)), BELL, NOISE]
@@ -231,7 +232,7 @@ async def test_a_batch_that_meets_another_text_than_it_was_compared_with_is_made
     await stored(vector_ops, embedder)
     held = Held()
     slow = VectorOperations(database, held, author="slow")
-    batch = [{**ROW, "status": "published"}, {**ROW, "id": "new"}]
+    batch = [{**ROW, "status": "published"}, {**ROW, "id": "new", "tags": ["new"]}]
     storing = asyncio.create_task(slow.batch_store_content(batch))
     await held.began.wait()
     await vector_ops.batch_store_content([{**ROW, "name": "Late in the snow"}])

@@ -144,7 +144,7 @@ async def get_import(import_id: UUID, request: Request, app: Staffroom) -> Respo
 
 
 @router.patch(
-    "/{import_id}",
+    "/{import_id:uuid}",
     response_model=ImportOut,
     status_code=202,
     responses=problems(404, 409, 422),
