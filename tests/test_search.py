@@ -158,7 +158,8 @@ async def test_a_question_for_a_big_tenant_does_not_spoil_the_plan_of_a_small_on
 
 async def test_every_statement_fits_the_schema(database: Database, generation: Generation) -> None:
     async with database.transaction(DEFAULT_TENANT) as connection:
-        for name in statement_texts().keys() - set(FRAGMENTS):
+        # begin_snapshot sets something, and so has no plan.
+        for name in statement_texts().keys() - {*FRAGMENTS, "begin_snapshot"}:
             await connection.execute("RESET ROLE")
             text = statement(name, generation.vectors_table).as_string(connection).rstrip(";")
             numbered: dict[str, str] = {}
