@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from staffroom.content.backup import MANIFEST, write_backup
 from staffroom.database.vector_ops import VectorOperations
-from staffroom.scenario import LISTS
+from staffroom.scenario import LISTS, MAX_STRENGTH
+from staffroom.scenario_life import STEPS
 from staffroom.types import STATUSES
 
 ODD = st.sampled_from(
@@ -23,7 +24,8 @@ WORDS = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=
 TEXTS = st.lists(ODD | WORDS, max_size=3).map("".join)
 FIELDS: Mapping[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("name", "expected_response", "category", "setting"), TEXTS),
-    **dict.fromkeys(("evidence_note", "contributor"), TEXTS),
+    **dict.fromkeys(("evidence_note", "contributor", "worked_with"), TEXTS),
+    "evidence_strength": st.none() | st.integers(0, MAX_STRENGTH),
     **dict.fromkeys(LISTS, st.lists(TEXTS, max_size=3)),
     "description": TEXTS.map("S{}".format),
     "language": st.sampled_from(["en", "es", "pt-BR"]),
@@ -52,6 +54,11 @@ def plans(draw: st.DrawFn) -> Plan:
     numbers = st.integers(0, len(rows) - 1)
     changes = st.fixed_dictionaries({}, optional=dict(FIELDS)).filter(bool)
     edits = draw(st.lists(st.tuples(numbers, changes, TEXTS), max_size=6))
+    statuses = [row["status"] for row in rows]
+    for number, edit, _ in edits:
+        if "status" in edit:
+            before = statuses[number]
+            statuses[number] = edit["status"] = draw(st.sampled_from((before, *STEPS[before])))
     judged = st.dictionaries(numbers, st.integers(0, 2), min_size=1, max_size=3)
     asked = st.lists(judged.filter(lambda grades: any(grades.values())), max_size=3)
     golden = [(f"{draw(TEXTS)} question {n}?", grades) for n, grades in enumerate(draw(asked))]
