@@ -22,6 +22,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from staffroom.ai.llm_service import last_answer
 from staffroom.app import App
 from staffroom.config import Settings
+from tests.imports import begin_import
 from tests.serving import serving
 
 EXAMPLES = int(os.environ.get("API_EXAMPLES", "15"))
@@ -190,9 +191,8 @@ def api_schema(settings: Settings) -> Iterator[OpenApiSchema]:
         )
         known.import_id = uploaded.json()["id"]
         imports = served.app.vector_ops.imports
-        waiting = imports.new_id()
-        # Its file lies elsewhere, so that it waits for as long as the test takes.
-        served.run(imports.add(waiting, "later.csv", ".csv", dry_run=False))
+        waiting = served.run(begin_import(imports, "later.csv", b"description\nLater.\n"))
+        served.run(imports.ask(waiting, "pause"))
         known.waiting = str(waiting)
         config = SchemathesisConfig.from_dict(CONFIG)
         loaded = schemathesis.openapi.from_url(f"{served.url}/openapi.json", config=config)

@@ -35,8 +35,8 @@ async def test_the_same_content_under_another_id_is_stored_once(
     importer = Importer(vector_ops, batch_size=batch_size, dry_run=dry_run)
     report = await importer.import_rows(rows)
 
-    assert (report["read"], report["stored"], report["unchanged"]) == (4, 2, 2)
-    assert report["failed"] == 0
+    assert (report["read"], report["stored"], report["duplicate"]) == (4, 2, 2)
+    assert report["unchanged"] == report["failed"] == 0
     assert dict(importer.counts) == {"new": 2, "duplicate": 2}
     assert [told["row"] for told in report["duplicates"]] == [2, 3]
     if dry_run or batch_size > 1:
@@ -99,21 +99,20 @@ async def test_ready_vectors_stay_with_their_rows(
     vectors = await embedder.embed([f"{row['name']}\n{row['text']}" for row in rows], "passage")
     report = await vector_ops.batch_store_content(rows, vectors)
 
-    assert (report["stored"], report["unchanged"]) == (2, 1)
+    assert (report["stored"], report["unchanged"], report["duplicate"]) == (2, 0, 1)
     found = await vector_ops.find_similar_scenarios(vectors[2], 1, 0.0)
     assert found[0].scenario.content.source_id == "late"
 
 
-async def test_each_row_is_answered_for_in_its_place(
+async def test_a_row_that_repeats_an_earlier_one_is_told(
     vector_ops: VectorOperations,
 ) -> None:
     valid, _ = RowReader().read(
         enumerate([{"id": "a", **PHONES}, {"id": "b", **PHONES}, {"id": "late", **LATE}], 1)
     )
     assert [row.same_as for row in valid] == [None, 1, None]
-    told = await vector_ops.store_numbered(valid)
-    assert [effect.effect for effect in told] == ["new", "duplicate", "new"]
-    assert told[1] == RowEffect(2, "Phones", "duplicate", reason="the same as row 1")
+    told = await vector_ops.repeated(valid)
+    assert told == {2: RowEffect(2, "Phones", "duplicate", reason="the same as row 1")}
 
 
 async def test_the_report_names_a_thousand_and_counts_all(
@@ -127,5 +126,5 @@ async def test_the_report_names_a_thousand_and_counts_all(
 
     assert len(report["duplicates"]) == MAX_DUPLICATES
     assert report["duplicates"][0]["file"] == "many.jsonl"
-    assert report["unchanged"] == MAX_DUPLICATES + 5
+    assert report["duplicate"] == MAX_DUPLICATES + 5
     UUID(report["duplicates"][-1]["reason"][-37:-1])

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from staffroom.config import Settings
 from staffroom.embedding import load_embedder
 from staffroom.embedding.generator import EmbeddingGenerator
-from staffroom.embedding.local import SLICE_TOKENS, LocalEmbedder, slices
+from staffroom.embedding.local import BATCH_NICENESS, SLICE_TOKENS, LocalEmbedder, slices
 from staffroom.errors import (
     ConfigError,
     EmbedderUnavailable,
@@ -173,6 +175,21 @@ async def test_a_question_overtakes_a_batch(generator: EmbeddingGenerator) -> No
 
     assert not batch.done()
     assert (await batch).shape == (150, 384)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is that of the whole process")
+async def test_what_works_on_batches_gives_way_to_questions(tiny: LocalEmbedder) -> None:
+    await tiny.embed(["noise in class", "quiet class"], "passage")
+    await tiny.embed(["noise in class"], "query")
+
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    niceness = {
+        thread.name.partition("_")[0]: os.getpriority(os.PRIO_PROCESS, thread.native_id or 0)
+        for thread in threading.enumerate()
+        if thread.name.startswith("staffroom-")
+    }
+    assert niceness["staffroom-question"] == own
+    assert niceness["staffroom-batch"] == max(BATCH_NICENESS, own)
 
 
 async def test_giving_up_frees_the_model(generator: EmbeddingGenerator) -> None:

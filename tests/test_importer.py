@@ -61,7 +61,7 @@ async def test_bad_rows_are_named_and_all_others_stored(
     report = await Importer(vector_ops, batch_size).import_file(path)
 
     assert (report["status"], report["read"], report["stored"]) == ("partial", 10, 3)
-    assert (report["unchanged"], report["failed"]) == (1, 6)
+    assert (report["unchanged"], report["duplicate"], report["failed"]) == (0, 1, 6)
     assert [error["row"] for error in report["errors"]] == [2, 3, 4, 5, 6, 8]
     assert {error["file"] for error in report["errors"]} == {"tricky.jsonl"}
     assert "row 1" in report["errors"][-1]["reason"]
@@ -101,7 +101,8 @@ async def test_an_import_that_loses_its_model_says_so_and_goes_on_from_there(
     report = await Importer(broken, 4).import_file(path)
 
     assert report.get("stopped") == "the model is gone"
-    assert (report["read"], report["stored"], report["failed"]) == (10, 8, 2)
+    assert (report["status"], report["errors"]) == ("partial", [])
+    assert (report["read"], report["stored"], report["failed"]) == (8, 8, 0)
     whole = VectorOperations(database, WordEmbedder())
     again = await Importer(whole, 4).import_file(path)
     assert (again["stored"], again["unchanged"]) == (2, 8)

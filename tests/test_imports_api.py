@@ -53,7 +53,7 @@ async def ended(client: httpx.AsyncClient, response: httpx.Response) -> dict[str
     async with asyncio.timeout(60):
         while True:
             document = (await client.get(response.headers["location"])).json()
-            if document["state"] in {"done", "failed"}:
+            if document["state"] in {"done", "failed", "cancelled"}:
                 return dict(document)
             await asyncio.sleep(0.02)
 
@@ -219,25 +219,58 @@ async def test_an_import_that_has_ended_is_reported_at_once(client: httpx.AsyncC
 async def test_an_import_is_paused_resumed_and_cancelled_over_http(
     client: httpx.AsyncClient, app: App
 ) -> None:
-    imports = app.vector_ops.imports
-    import_id = imports.new_id()
-    # Its file lies on another machine: nobody takes it up here.
-    await imports.add(import_id, "a.jsonl", ".jsonl", dry_run=False)
-    path = f"{IMPORTS}/{import_id}"
+    # Nobody takes it up here.
+    app.import_runner.stop()
+    sent = await send(client, "a.jsonl", lines({"text": "Noise."}))
+    path = sent.headers["location"]
+    assert (sent.json()["state"], sent.json()["wanted"]) == ("waiting", "run")
 
     async def ask(wanted: str) -> tuple[int, str]:
         response = await client.patch(path, json={"wanted": wanted})
+        assert response.json().get("wanted", wanted) == wanted
         return response.status_code, response.json().get("state", "")
 
     assert await ask("pause") == await ask("pause") == (202, "paused")
     assert await ask("run") == await ask("run") == (202, "waiting")
     assert await ask("cancel") == await ask("cancel") == (202, "cancelled")
+    assert "stays in the library" in (await client.get(path)).json()["stopped"]
     late = await client.patch(path, json={"wanted": "run"})
     assert late.status_code == 409
-    assert "has ended: it is cancelled" in late.json()["detail"]
+    assert "a.jsonl has ended: it is cancelled" in late.json()["detail"]
     assert (await ask("hurry"))[0] == 422
     missing = await client.patch(f"{IMPORTS}/{uuid4()}", json={"wanted": "pause"})
     assert missing.status_code == 404
+
+
+async def test_a_file_that_is_on_its_way_already_leads_to_its_import(
+    client: httpx.AsyncClient, app: App
+) -> None:
+    app.import_runner.stop()
+    content = lines({"text": "Noise."})
+    first = await send(client, "a.jsonl", content)
+
+    second = await send(client, "other name.jsonl", content)
+    rehearsal = await send(client, "a.jsonl", content, dry_run=True)
+
+    assert (first.status_code, second.status_code, rehearsal.status_code) == (202, 200, 202)
+    assert second.json() == first.json()
+    assert second.headers["location"] == first.headers["location"]
+    assert len((await client.get(IMPORTS)).json()["items"]) == 2
+
+
+async def test_an_import_tells_how_far_it_is_in_rows_and_bytes(client: httpx.AsyncClient) -> None:
+    content = lines({"text": "Noise."}, {"text": "Quarrels."})
+    response = await send(client, "a.jsonl", content)
+    assert response.json()["bytes_total"] == len(content)
+    assert response.json()["rows_total"] is None
+    assert response.json()["seconds_left"] is None
+
+    document = await ended(client, response)
+
+    assert (document["read"], document["rows_total"]) == (2, 2)
+    assert document["bytes_done"] == document["bytes_total"] == len(content)
+    assert document["rate"] > 0
+    assert document["retry_at"] is None
 
 
 async def test_imports_are_listed_newest_first_page_by_page(client: httpx.AsyncClient) -> None:

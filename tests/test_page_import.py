@@ -19,6 +19,7 @@ from staffroom.scenario import ALIASES
 from staffroom.types import STATUSES, Filters, Scenario
 from tests.api_client import api_client
 from tests.browser import Watch, axe
+from tests.imports import begin_import
 from tests.serving import Served
 
 OpenPage = Callable[..., Awaitable[Page]]
@@ -105,10 +106,10 @@ async def test_without_scripts_an_import_can_be_read(
 async def test_an_import_is_paused_goes_on_and_is_cancelled(
     live_server: Served, page: Page
 ) -> None:
+    # It waits for as long as the test takes.
+    live_server.app.import_runner.stop()
     imports = live_server.app.vector_ops.imports
-    import_id = imports.new_id()
-    # Its file lies elsewhere: it waits for as long as the test takes.
-    live_server.run(imports.add(import_id, "week.csv", ".csv", dry_run=False))
+    import_id = live_server.run(begin_import(imports, "week.csv", b"text\nNoise.\n"))
     await page.goto(f"/library/import?id={import_id}")
     title = page.locator("#import-title")
     await expect(title).to_have_text("week.csv waits for its turn")
@@ -407,21 +408,26 @@ async def test_columns_are_matched_on_a_narrow_screen_in_spanish(
 
 
 @pytest.mark.parametrize(
-    ("state", "buttons"),
+    ("state", "wanted", "buttons"),
     [
-        ("waiting", ["pause", "cancel"]),
-        ("running", ["pause", "cancel"]),
-        ("paused", ["run", "cancel"]),
-        ("done", []),
-        ("cancelled", []),
+        ("waiting", "run", ["pause", "cancel"]),
+        ("running", "run", ["pause", "cancel"]),
+        ("running", "pause", ["run", "cancel"]),
+        ("running", "cancel", []),
+        ("paused", "pause", ["run", "cancel"]),
+        ("done", "run", []),
+        ("cancelled", "cancel", []),
     ],
 )
-def test_an_import_offers_what_can_be_asked_of_it(state: str, buttons: list[str]) -> None:
+def test_an_import_offers_what_can_be_asked_of_it(
+    state: str, wanted: str, buttons: list[str]
+) -> None:
     shown = {
-        "id": "1", "file_name": "a.csv", "state": state, "dry_run": False, "read": 5, "new": 1,
-        "changed": 0, "unchanged": 1, "duplicate": 2, "failed": 1, "stored": 1, "rows": [],
-        "progress": {"done": 1, "total": 2, "unit": "bytes"}, "seconds_left": 200.0,
-        "stopped": None, "ignored": [], "reading": {"encoding": "", "sheet": "", "guessed": []},
+        "id": "1", "file_name": "a.csv", "state": state, "wanted": wanted, "dry_run": False,
+        "read": 5, "new": 1, "changed": 0, "unchanged": 1, "duplicate": 2, "failed": 1,
+        "stored": 1, "rows": [], "stopped": None, "seconds_left": 200.0,
+        "progress": {"done": 1, "total": 2, "unit": "bytes"},
+        "ignored": [], "reading": {"encoding": "", "sheet": "", "guessed": []},
         "created_at": "2026-01-01T10:00:00", "retry_at": None,
     }  # fmt: skip
     text = rendering._environment.from_string(
@@ -434,7 +440,9 @@ def test_an_import_offers_what_can_be_asked_of_it(state: str, buttons: list[str]
     assert counts == {
         "new": "1", "changed": "0", "unchanged": "1", "duplicate": "2", "failed": "1"
     }  # fmt: skip
-    assert ("about 3 minutes left" in text) == bool(buttons)
+    assert ("about 3 minutes left" in text) == (state in {"waiting", "running", "paused"})
+    about = {"pause": "will be paused", "cancel": "will be cancelled"}.get(wanted, "about to")
+    assert (about in text) == (state == "running" and wanted != "run")
 
 
 # How it looks

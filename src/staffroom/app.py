@@ -54,7 +54,10 @@ class App:
         self._calibrating = asyncio.Lock()
         self.content = ContentManager(self.vector_ops, batch_size=settings.batch_size)
         self.import_runner = ImportRunner(
-            self.vector_ops, settings.home / "uploads", batch_size=settings.batch_size
+            self.vector_ops,
+            settings.home / "uploads",
+            batch_size=settings.batch_size,
+            lanes=settings.import_lanes,
         )
 
     @property

@@ -25,7 +25,7 @@ SIMILARITY_THRESHOLD = 0.05
 """The relevance below which a scenario is not used in an answer."""
 
 BATCH_SIZE = 256
-"""How many rows an import embeds and stores in one transaction."""
+"""How many rows an import embeds and stores in one transaction; fewer, if they are long."""
 
 LEAST_KEY = 16
 """Characters of an API key."""
@@ -129,6 +129,13 @@ class Settings(BaseSettings):
     upload_megabytes: int = Field(
         default=200, ge=1, le=100_000, description="Largest file that can be uploaded."
     )
+    import_lanes: int = Field(
+        default=1,
+        ge=0,
+        le=16,
+        description="Imports that a server process works on at once; 0 leaves all of them, dry "
+        "runs too, to `staffroom worker`.",
+    )
     tenant: UUID = Field(
         default=DEFAULT_TENANT,
         description="The tenant that commands and the guide's objects act for.",
@@ -151,7 +158,7 @@ class Settings(BaseSettings):
         default=BATCH_SIZE,
         ge=1,
         le=10_000,
-        description="Rows that an import stores per transaction.",
+        description="Rows that an import stores per transaction; fewer, if they are long.",
     )
     cache_size: int = Field(
         default=10_000, ge=0, description="Embeddings that are kept in memory; 0 keeps none."

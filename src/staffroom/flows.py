@@ -214,7 +214,7 @@ async def process_large_dataset(
     batch_size: int = BATCH_SIZE,
     progress: ProgressListener | None = None,
 ) -> ImportReport:
-    """As `update_teaching_content`: a data set of any size takes the memory of one batch.
+    """As `update_teaching_content`: a data set of any size takes the memory of two batches.
 
     Its rows may come asynchronously, too. How far it is goes to the log after each batch.
     """

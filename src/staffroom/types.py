@@ -365,14 +365,15 @@ class ImportReport(TypedDict):
 
     `stopped` says why it ended early; the rows after that were not read. `ignored` are
     columns that mean nothing to Staffroom, `guessed` are files whose encoding was guessed.
-    `duplicates` are the first thousand rows that were left out because another scenario says the
-    same; `unchanged` counts all.
+    `duplicate` counts rows that repeat another or say the same as another scenario; `duplicates`
+    are the first thousand of the latter. `errors` are the first ten thousand of an import.
     """
 
     status: Literal["success", "partial", "error"]
     read: int
     stored: int
     unchanged: int
+    duplicate: int
     failed: int
     errors: list[RowError]
     stopped: NotRequired[str]

@@ -12,7 +12,7 @@ from staffroom.api.description import FieldError
 from staffroom.api.fields import Number
 from staffroom.content.formats import SUFFIXES, Reading
 from staffroom.database.batch import Effect
-from staffroom.database.imports import ImportState, Wanted
+from staffroom.database.claims import ImportState, Wanted
 from staffroom.errors import InputError
 from staffroom.text import mend
 from staffroom.types import Status
@@ -81,9 +81,16 @@ class ImportIn(InspectIn):
 class ImportPatch(BaseModel):
     """What is wanted of an import that has not ended."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"wanted": "pause"}]})
 
-    wanted: Wanted
+    wanted: Annotated[
+        Wanted,
+        Field(
+            description="pause: it stops at the end of the batch under way. run: it goes on behind "
+            "the last row that it dealt with; one that waits for `retry_at` tries at once. cancel: "
+            "it stops for good. What was stored stays."
+        ),
+    ]
 
 
 class ColumnOut(BaseModel):
@@ -149,11 +156,17 @@ class ImportOut(BaseModel):
         ImportState,
         Field(
             description="failed: not brought to its end; `stopped` says why. cancelled: people "
-            "ended it. What was stored stays."
+            "ended it. What was stored stays. waiting with a `retry_at`: what it needs was not "
+            "there; `stopped` says what."
         ),
     ]
+    wanted: Annotated[
+        Wanted, Field(description="What was asked for last; a running one obeys in a moment.")
+    ]
     dry_run: bool
-    read: int
+    read: Annotated[
+        int, Field(description="new + changed + unchanged + duplicate + failed, at any moment.")
+    ]
     stored: Annotated[int, Field(description="New and changed ones together.")]
     new: int
     changed: int
@@ -163,6 +176,10 @@ class ImportOut(BaseModel):
     ]
     failed: Annotated[int, Field(description="Rows that were refused; /errors has them.")]
     progress: ImportProgressOut | None
+    rows_total: Annotated[int | None, Field(description="Null until somebody knows it.")]
+    bytes_done: Annotated[int | None, Field(description="Null where rows are counted instead.")]
+    bytes_total: int
+    rate: Annotated[float | None, Field(description="Rows a second, while it was worked on.")]
     seconds_left: Annotated[
         float | None, Field(description="At the pace so far; null while nobody runs it.")
     ]

@@ -57,6 +57,9 @@ NAMED: Final = {
 }
 
 
+_LOCATION: Final = {"Location": {"description": "The import.", "schema": {"type": "string"}}}
+
+
 async def require_form(request: Request) -> None:
     """The request carries a form with a file."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -71,11 +74,14 @@ async def require_form(request: Request) -> None:
     status_code=202,
     responses={
         **problems(409, 422),
+        200: {
+            "model": ImportOut,
+            "description": "The same import of the same content is under way already: that one.",
+            "headers": _LOCATION,
+        },
         202: {
             "description": "The file is there and waits to be imported.",
-            "headers": {
-                "Location": {"description": "The import.", "schema": {"type": "string"}},
-            },
+            "headers": _LOCATION,
         },
     },
     dependencies=[Depends(require_form)],
@@ -108,7 +114,8 @@ async def start_import(
                 upload, reading, dry_run=form.dry_run, keep_duplicates=form.keep_duplicates
             )
             headers = {"Location": f"/api/v1/imports/{record.id}"}
-            return JSONResponse(import_document(record), 202, headers)
+            status = 202 if record.id == upload.id else 200
+            return JSONResponse(import_document(record), status, headers)
 
         return await once.respond(accepted)
     finally:
@@ -147,12 +154,17 @@ async def get_import(import_id: UUID, request: Request, app: Staffroom) -> Respo
     "/{import_id:uuid}",
     response_model=ImportOut,
     status_code=202,
-    responses=problems(404, 409, 422),
+    responses={
+        **problems(404, 422),
+        409: {**problems(409)[409], "description": "The import has ended."},
+        202: {"description": "The import as it stands. A running one obeys in a moment."},
+    },
     dependencies=[Depends(require_json)],
 )
 async def change_import(import_id: UUID, body: ImportPatch, app: Staffroom) -> JSONResponse:
     """Pause an import, let it go on, or cancel it. What it stored stays."""
-    return JSONResponse(import_document(await app.import_runner.ask(import_id, body.wanted)), 202)
+    record = await app.vector_ops.imports.ask(import_id, body.wanted)
+    return JSONResponse(import_document(record), 202)
 
 
 @router.get(

@@ -12,7 +12,8 @@ from staffroom.app import App
 from staffroom.cli.output import JsonOption, err, out, print_json
 from staffroom.cli.run import with_app
 from staffroom.content.import_documents import import_document
-from staffroom.database.imports import ImportRecord, Wanted
+from staffroom.database.claims import Wanted
+from staffroom.database.imports import ImportRecord
 
 LIMIT: Final = 20
 
@@ -39,7 +40,7 @@ def list_(
     table = Table("Id", "File", "State", "New", "Changed", "Unchanged", "Repeated", "Refused")
     for record in records:
         counts = (record.new, record.changed, record.unchanged, record.duplicate, record.failed)
-        table.add_row(str(record.id), record.file_name, record.state, *map(str, counts))
+        table.add_row(str(record.id), record.file_name, _state(record), *map(str, counts))
     out.print(table)
 
 
@@ -55,13 +56,13 @@ def show(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False) -
 
 @imports.command()
 def pause(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False) -> None:
-    """Let an import rest; what it stored stays."""
+    """Let an import rest after the batch under way; what it stored stays."""
     _ask(import_id, "pause", json=json)
 
 
 @imports.command()
 def resume(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False) -> None:
-    """Let an import go on where it was."""
+    """Let an import go on behind the last row that it dealt with."""
     _ask(import_id, "run", json=json)
 
 
@@ -73,32 +74,38 @@ def cancel(import_id: ImportArgument, json: Annotated[bool, JsonOption] = False)
 
 @work.command()
 def worker(
+    lanes: Annotated[int, typer.Option(min=1, max=16, help="Imports to work on at once.")] = 1,
     once: Annotated[
         bool, typer.Option("--once", help="End when no import waits any more.")
     ] = False,
 ) -> None:
     """Carry out imports beside the server, until Ctrl-C or SIGTERM.
 
-    Any number of workers share the imports. They find the uploaded files in the server's home.
+    Any number of workers share the imports, on any machine that reaches the database.
     """
 
     async def run(app: App) -> None:
+        told = asyncio.Event()
+
+        def stop() -> None:
+            app.import_runner.stop()
+            told.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         if once:
             await app.import_runner.run_waiting()
             return
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        async with app.import_runner.running():
+        async with app.import_runner.running(lanes):
             err.print("Waiting for imports  (Ctrl-C stops after the batch under way)")
-            await stop.wait()
+            await told.wait()
 
     with_app(run)
 
 
 def _ask(import_id: UUID, wanted: Wanted, *, json: bool) -> None:
     async def ask(app: App) -> ImportRecord:
-        return await app.import_runner.ask(import_id, wanted)
+        return await app.vector_ops.imports.ask(import_id, wanted)
 
     _show(with_app(ask), json=json)
 
@@ -107,10 +114,21 @@ def _show(record: ImportRecord, *, json: bool) -> None:
     if json:
         print_json(import_document(record))
         return
-    out.print(f"{record.file_name}: {record.state}", markup=False)
+    out.print(f"{record.file_name}: {_state(record)}", markup=False)
     out.print(
         f"{record.read} read, {record.new} new, {record.changed} changed, "
         f"{record.unchanged} unchanged, {record.duplicate} repeated, {record.failed} refused"
     )
+    if record.seconds_left is not None:
+        out.print(f"{record.rate or 0:.0f} rows a second, {record.seconds_left:.0f} s left")
+    if record.retry_at:
+        out.print(f"It is tried again at {record.retry_at.astimezone():%H:%M:%S}.")
     if record.stopped:
         out.print(record.stopped, markup=False)
+
+
+def _state(record: ImportRecord) -> str:
+    """The state, and what it is about to be."""
+    if record.state != "running" or record.wanted == "run":
+        return record.state
+    return f"running, about to {record.wanted}"

@@ -85,13 +85,15 @@ def _mapping(pairs: Iterable[str]) -> dict[str, str]:
 
 
 def _print_report(report: ImportReport, *, dry_run: bool, several: bool) -> None:
-    for rows in (report["errors"], report.get("duplicates", [])):
+    same = report.get("duplicates", [])
+    for rows, of in ((report["errors"], report["failed"]), (same, len(same))):
         for error in rows[:SHOWN_ERRORS]:
             place = f"{error['file']}, row {error['row']}" if several else f"Row {error['row']}"
             err.print(Text(f"{place}: {error['field']} {error['reason']}".replace(":  ", ": ")))
-        hidden = len(rows) - SHOWN_ERRORS
+        hidden = of - SHOWN_ERRORS
         if hidden > 0:
-            err.print(f"... and {hidden} more; --json lists them.")
+            listed = "them" if of == len(rows) else f"the first {len(rows):,}"
+            err.print(f"... and {hidden:,} more; --json lists {listed}.")
     if "duplicates" in report:
         err.print("What says the same as another is left out; --keep-duplicates stores it.")
     if "ignored" in report:
@@ -102,7 +104,7 @@ def _print_report(report: ImportReport, *, dry_run: bool, several: bool) -> None
     verb = "would be stored" if dry_run else "stored"
     out.print(
         f"{report['read']} rows read: {report['stored']} {verb}, {report['unchanged']} unchanged, "
-        f"{report['failed']} failed."
+        f"{report['duplicate']} repeated, {report['failed']} failed."
     )
     if "stopped" in report:
         print_error(f"{report['stopped']} Run the import again to store the rest.")

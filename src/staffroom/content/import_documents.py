@@ -16,6 +16,7 @@ def import_document(record: ImportRecord) -> dict[str, Any]:
         "id": str(record.id),
         "file_name": record.file_name,
         "state": record.state,
+        "wanted": record.wanted,
         "dry_run": record.dry_run,
         "read": record.read,
         "stored": record.stored,
@@ -25,7 +26,11 @@ def import_document(record: ImportRecord) -> dict[str, Any]:
         "duplicate": record.duplicate,
         "failed": record.failed,
         "progress": None if record.state == "waiting" else progress,
-        "seconds_left": None if record.seconds_left is None else round(record.seconds_left, 1),
+        "rows_total": record.rows_total,
+        "bytes_done": record.bytes_done,
+        "bytes_total": record.size,
+        "rate": _rounded(record.rate),
+        "seconds_left": _rounded(record.seconds_left),
         "retry_at": record.retry_at and record.retry_at.isoformat(),
         "rows": [asdict(effect) for effect in record.effects],
         "stopped": record.stopped or None,
@@ -34,3 +39,7 @@ def import_document(record: ImportRecord) -> dict[str, Any]:
         "created_at": record.created_at.isoformat(),
         "finished_at": record.finished_at and record.finished_at.isoformat(),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)

@@ -1,57 +1,55 @@
 """Uploaded files are imported in the background, each by exactly one runner.
 
-Any number of server processes may run them: one takes an import up by claiming it in the
-database, and an import whose process was killed is taken up by another, from its beginning.
-That changes nothing twice, because rows that the library has are left as they are.
+Any number of processes may run them: one takes an import up by claiming it in the database, where
+its file lies, too. An import whose process was killed is taken up by another one behind its last
+checkpoint, so that no row is dealt with twice and no edit that was made meanwhile is lost.
 """
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 from staffroom.config import BATCH_SIZE
 from staffroom.content.formats import FileRow, Reading, RowFile, open_rows
 from staffroom.content.importer import Batch, Importer
 from staffroom.content.threads import in_thread
 from staffroom.content.uploads import Reader, Upload, Uploads
-from staffroom.database.batch import RowEffect, duplicates_of, errors_of
-from staffroom.database.imports import (
-    Claim,
-    ClaimLost,
-    ImportProgress,
-    ImportRecord,
-    RefusedRow,
-    Wanted,
-)
+from staffroom.database.batch import duplicates_of, errors_of
+from staffroom.database.claims import Checkpoint, Claim, ClaimLost, RefusedRow
+from staffroom.database.connection import Connection
+from staffroom.database.imports import ImportRecord, NewImport
 from staffroom.database.vector_ops import VectorOperations
-from staffroom.errors import StaffroomError, UnavailableError
+from staffroom.errors import ConfigError, StaffroomError, UnavailableError
 
-LOOK_SECONDS: Final = 15.0
-"""How often a runner looks for imports whose process was killed."""
+LOOK_SECONDS: Final = 2.0
+"""How often a runner looks for what came in elsewhere, is due again, or was killed."""
 
 SWEEP_SECONDS: Final = 3600.0
 BEAT_SECONDS: Final = 5.0
-TELL_SECONDS: Final = 0.5
 
 STOP_SECONDS: Final = 20.0
-"""How long a batch may take to end when the server stops; it is done again otherwise."""
+"""How long a batch may take to end when the process stops; it is done again otherwise."""
+
+RETRY_SECONDS: Final = (1, 5, 30, 120, 600, 1800)
+"""How long an import waits each time when the model or the database fails once more, give or take
+a fifth; then it is given up."""
+
+LEAVE_SECONDS: Final = 30.0
+"""How long a runner tries to tell that to a database that does not answer: as long as its lease."""
 
 SHOWN_ROWS: Final = 200
 MAX_REFUSED: Final = 100_000
 """Refused rows after which the rest of a file is not read: it is not what it should be."""
 
 MAX_ATTEMPTS: Final = 5
-"""Runners that an import may kill one after the other without anything new being stored."""
-
-RETRY_SECONDS: Final = (5, 30, 120, 600, 1800)
-"""How long an import waits, one time after the other, for a model or a database that is away."""
+"""Runners that an import may kill one after the other without a row being dealt with."""
 
 _log = logging.getLogger(__name__)
 
@@ -63,18 +61,24 @@ class ImportRunner:
     """
 
     def __init__(
-        self, vector_ops: VectorOperations, folder: Path, *, batch_size: int = BATCH_SIZE
+        self,
+        vector_ops: VectorOperations,
+        folder: Path,
+        *,
+        batch_size: int = BATCH_SIZE,
+        lanes: int = 1,
     ) -> None:
         self._vector_ops = vector_ops
         self._imports = vector_ops.imports
         self._batch_size = batch_size
+        self._lanes = lanes
         self._uploads = Uploads(folder / str(vector_ops.tenant_id))
-        self._lanes: dict[bool, asyncio.Event] = {}
+        self._wake: dict[bool, asyncio.Event] = {}
         self._stopping = False
         self._swept = -SWEEP_SECONDS
 
     async def receive(self, name: str, read: Reader) -> Upload:
-        """The file is on disk, and becomes an import by `accept`; else it has to be discarded.
+        """The file is on disk, to become an import by `accept`; it has to be discarded afterwards.
 
         Raises: ConfigError or UnavailableError if it cannot be written.
         """
@@ -83,64 +87,68 @@ class ImportRunner:
     async def accept(
         self, upload: Upload, reading: Reading, *, dry_run: bool, keep_duplicates: bool = False
     ) -> ImportRecord:
-        """The upload waits to be imported, or, in a dry run, to be told the effect of. What of
-        its reading is found out now is kept with it.
+        """The upload waits to be imported, or, in a dry run, to be told the effect of. What of its
+        reading is found out now is kept with it.
 
-        Raises: UnreadableFile if it is not what its name says.
+        If the same import of the same content is under way already, that one is returned; its id
+        is not the upload's. Raises: UnreadableFile if the file is not what its name says.
         """
-        path = self._uploads.keep(upload)
-        try:
-            settled = await in_thread(partial(_look_into, path, upload.name, reading))
-            await self._imports.add(
-                upload.id,
-                upload.name,
-                upload.suffix,
-                dry_run=dry_run,
-                keep_duplicates=keep_duplicates,
-                options=asdict(settled),
-            )
-        except BaseException:
-            self._uploads.remove(upload.id)
-            raise
-        if dry_run in self._lanes:
-            self._lanes[dry_run].set()
-        return await self._imports.get(upload.id)
+        settled = await in_thread(partial(_look_into, upload.path, upload.name, reading))
+        new = NewImport(
+            id=upload.id,
+            file_name=upload.name,
+            suffix=upload.suffix,
+            dry_run=dry_run,
+            keep_duplicates=keep_duplicates,
+            options=asdict(settled),
+            size=upload.size,
+            sha256=upload.sha256,
+        )
+        import_id = await self._imports.add(new, upload.parts())
+        if dry_run in self._wake:
+            self._wake[dry_run].set()
+        return await self._imports.get(import_id)
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Uploads are imported. At the end the batch under way is finished; another process, or
-        this one after its next start, goes on from there."""
+    async def running(self, lanes: int | None = None) -> AsyncIterator[None]:
+        """Imports are carried out, so many at a time. At the end the batches under way are
+        finished; another process, or this one after its next start, goes on from there."""
+        lanes = self._lanes if lanes is None else lanes
         self._stopping = False
-        self._lanes = {False: asyncio.Event(), True: asyncio.Event()}
-        tasks = [
-            asyncio.create_task(self._run_lane(wake, dry_run=dry_run))
-            for dry_run, wake in self._lanes.items()
-        ]
+        self._wake = {False: asyncio.Event(), True: asyncio.Event()}
+        kinds = [True, *[False] * lanes] if lanes else []
+        tasks = [asyncio.create_task(self._run_lane(dry_run=dry_run)) for dry_run in kinds]
         try:
             yield
         finally:
-            self._stopping = True
-            for wake in self._lanes.values():
-                wake.set()
-            self._lanes = {}
-            _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            self.stop()
+            late = (await asyncio.wait(tasks, timeout=STOP_SECONDS))[1] if tasks else set()
+            # Python 3.11 loses a cancellation that meets the answer of the database.
+            while late:
+                for task in late:
+                    task.cancel()
+                _, late = await asyncio.wait(late, timeout=1)
+            self._wake = {}
 
     async def run_waiting(self) -> None:
-        """Every import that waits was run, as far as it could be."""
+        """Every import that waits and is due has been carried out, unless it was told to stop."""
         self._stopping = False
         for dry_run in (True, False):
-            while claim := await self._claim(dry_run=dry_run):
+            while not self._stopping and (claim := await self._imports.claim(dry_run=dry_run)):
                 await self._run(claim)
 
-    async def _run_lane(self, wake: asyncio.Event, *, dry_run: bool) -> None:
+    def stop(self) -> None:
+        """What is under way is left at the end of its batch."""
+        self._stopping = True
+        for wake in self._wake.values():
+            wake.set()
+
+    async def _run_lane(self, *, dry_run: bool) -> None:
+        wake = self._wake[dry_run]
         while not self._stopping:
             try:
-                if not dry_run:
-                    await self._sweep()
-                while not self._stopping and (claim := await self._claim(dry_run=dry_run)):
+                await self._sweep()
+                while not self._stopping and (claim := await self._imports.claim(dry_run=dry_run)):
                     await self._run(claim)
             except StaffroomError as error:
                 _log.warning("imports wait: %s", error)
@@ -152,60 +160,61 @@ class ImportRunner:
             if not self._stopping:
                 wake.clear()
 
-    async def _claim(self, *, dry_run: bool) -> Claim | None:
-        here = self._uploads.ids()
-        return await self._imports.claim(here, dry_run=dry_run) if here else None
-
     async def _sweep(self) -> None:
         if time.monotonic() - self._swept < SWEEP_SECONDS:
             return
-        self._uploads.remove_abandoned()
-        await self._imports.end_lost(self._uploads.ids())
-        old = self._uploads.old_ids()
-        for ended in set(old) - await self._imports.unfinished(old):
-            self._uploads.remove(ended)
         self._swept = time.monotonic()
+        self._uploads.remove_abandoned(await self._imports.runners())
 
     async def _run(self, claim: Claim) -> None:
-        """The import has ended and its file is gone; or it waits for its next runner."""
+        """The import has ended, or waits for its next runner or for what people want."""
         try:
             async with _beating(claim):
-                stopped = await self._import(claim)
-                if stopped is None:
-                    await claim.release()
-                    return
-                await claim.end(stopped=stopped)
-        except UnavailableError as error:
-            await _try_later(claim, error)
+                try:
+                    stopped = await self._import(claim)
+                    await (claim.leave() if stopped is None else claim.end(stopped=stopped))
+                except (UnavailableError, ConfigError) as error:
+                    await self._put_off(claim, error)
         except ClaimLost as error:
-            _log.info("%s", error)
-        await self._forget_ended(claim.id)
+            _log.warning("%s", error)
 
-    async def ask(self, import_id: UUID, wanted: Wanted) -> ImportRecord:
-        """As `Imports.ask`; a runner of this process hears of it at once."""
-        record = await self._imports.ask(import_id, wanted)
-        await self._forget_ended(import_id)
-        if wanted == "run" and record.dry_run in self._lanes:
-            self._lanes[record.dry_run].set()
-        return record
-
-    async def _forget_ended(self, import_id: UUID) -> None:
-        if not await self._imports.unfinished([import_id]):
-            self._uploads.remove(import_id)
+    async def _put_off(self, claim: Claim, error: StaffroomError) -> None:
+        """The import waits for its next try, here or on a machine that is in order, or has failed
+        if there were enough of them."""
+        _log.warning("the import of %s waits: %s", claim.file_name, error)
+        begun = time.monotonic()
+        while True:
+            try:
+                if claim.tries < len(RETRY_SECONDS):
+                    seconds = RETRY_SECONDS[claim.tries] * random.uniform(0.8, 1.2)  # noqa: S311
+                    await claim.put_off(seconds, str(error))
+                else:
+                    await claim.end(stopped=f"{error} It was tried {claim.tries + 1} times.")
+            except UnavailableError:
+                if self._stopping or time.monotonic() - begun > LEAVE_SECONDS:
+                    raise
+            else:
+                return
+            await asyncio.sleep(1)
 
     async def _import(self, claim: Claim) -> str | None:
-        """What stopped the import, empty at its end; None if the server stops first."""
+        """What stopped the import, empty at its end; None if it is to be left as it is."""
+        if claim.wanted != "run":
+            return None
         if claim.attempts > MAX_ATTEMPTS:
             return (
                 f"The server was killed {MAX_ATTEMPTS} times while it read this file. Split the "
                 "file, and upload the parts."
             )
         try:
-            path = self._uploads.path(claim.id, claim.suffix)
-            reading = Reading(**claim.options)
-            source = await in_thread(partial(open_rows, path, claim.file_name, reading=reading))
-            return await self._import_rows(claim, source)
-        except (UnavailableError, ClaimLost):
+            async with self._uploads.spooled(
+                claim.runner_id, claim.suffix, claim.sha256, claim.part
+            ) as path:
+                reading = Reading(**claim.options)
+                opening = partial(open_rows, path, claim.file_name, reading=reading)
+                source = await in_thread(opening)
+                return await self._import_rows(claim, source)
+        except (UnavailableError, ConfigError, ClaimLost):
             raise
         except StaffroomError as error:
             return str(error)
@@ -220,81 +229,53 @@ class ImportRunner:
             dry_run=claim.dry_run,
             keep_duplicates=claim.keep_duplicates,
             reason=f"import of {claim.file_name}",
-            within=claim.count,
-            patient=True,
-            after=claim.rows_done,
-            refused=claim.refused,
         )
-        told = _Told(claim, source, importer)
-        await told.tell(None)
-        async with aclosing(importer.batches(source)) as batches:
-            async for batch in batches:
-                await told.tell(batch)
-                if self._stopping:
+        journal = _Journal(claim, source, importer)
+        importer.within = journal.keep
+        await journal.keep(None, Batch((), (), 0))
+        async with aclosing(importer.batches(source, skip=claim.read)) as batches:
+            async for _ in batches:
+                if self._stopping or claim.wanted != "run":
                     return None
-                if importer.counts["invalid"] >= MAX_REFUSED:
+                if claim.failed + importer.counts["invalid"] >= MAX_REFUSED:
                     importer.stopped = (
                         f"{MAX_REFUSED:,} rows were refused, so the rest was not read. Mend "
                         "these, then upload the file again."
                     )
-        await told.tell(None)
         return importer.stopped
 
 
 @dataclass(slots=True)
-class _Told:
-    """What the database has been told of an import: twice a second, and every refused row."""
+class _Journal:
+    """Brings what became of each batch to the database, and the time that it took."""
 
     claim: Claim
     source: RowFile
     importer: Importer
-    effects: list[RowEffect] = field(default_factory=list)
-    position: int = 0
-    row: int = 0
-    at: float = 0.0
+    since: float = field(default_factory=time.monotonic)
 
-    async def tell(self, batch: Batch | None) -> None:
-        """The batch is told when it is time; without one, everything is."""
-        refused: Sequence[RefusedRow] = ()
-        if batch:
-            self.position = batch.position
-            self.row = batch.rows[-1].number
-            told = [*errors_of(batch.effects), *duplicates_of(batch.effects)]
-            rows = {row["row"] for row in told}
-            shown = [e for e in batch.effects if self.claim.dry_run or e.row in rows]
-            self.effects += shown[: SHOWN_ROWS - len(self.effects)]
-            refused = _refused(batch)
-        now = time.monotonic()
-        if batch and not refused and now - self.at < TELL_SECONDS:
-            return
-        self.at = now
-        await self.claim.advance(self._progress(), refused)
-
-    def _progress(self) -> ImportProgress:
-        counts = self.importer.counts
-        return ImportProgress(
-            read=counts.total(),
-            new=counts["new"],
-            changed=counts["changed"],
-            duplicate=counts["duplicate"],
-            failed=counts["invalid"],
-            rows_done=self.row,
-            done=self.position,
-            total=self.source.total or None,
-            unit=self.source.unit,
-            effects=self.effects,
-            ignored=sorted(self.importer.ignored),
-            columns=self.source.columns,
+    async def keep(self, connection: Connection | None, batch: Batch) -> None:
+        """The batch is in the import's record, if the transaction is."""
+        claim, now = self.claim, time.monotonic()
+        told = {row["row"] for row in (*errors_of(batch.effects), *duplicates_of(batch.effects))}
+        shown = [effect for effect in batch.effects if claim.dry_run or effect.row in told]
+        shown = shown[: max(0, SHOWN_ROWS - claim.shown)]
+        await claim.keep(
+            connection,
+            Checkpoint(
+                effects=batch.effects,
+                shown=shown,
+                refused=_refused(batch),
+                done=batch.position,
+                total=self.source.total or None,
+                unit=self.source.unit,
+                ignored=sorted(self.importer.ignored),
+                columns=self.source.columns,
+                seconds=now - self.since,
+            ),
         )
-
-
-async def _try_later(claim: Claim, error: UnavailableError) -> None:
-    """The import waits, longer each time; after the last time it has failed."""
-    if claim.tries < len(RETRY_SECONDS):
-        _log.warning("import %s waits: %s", claim.id, error)
-        await claim.retry(RETRY_SECONDS[claim.tries], str(error))
-    else:
-        await claim.end(stopped=str(error))
+        claim.shown += len(shown)
+        self.since = now
 
 
 def _look_into(path: Path, name: str, reading: Reading) -> Reading:

@@ -5,17 +5,17 @@ so an import that was killed is finished by running it again.
 """
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from staffroom.config import BATCH_SIZE
+from staffroom.content.batching import next_batch
 from staffroom.content.formats import FileRow, RowFile, open_rows
-from staffroom.content.threads import in_thread
+from staffroom.content.threads import in_thread, one_ahead
 from staffroom.database.batch import (
     Effect,
     NumberedContent,
@@ -27,7 +27,8 @@ from staffroom.database.batch import (
     given_name,
     report,
 )
-from staffroom.database.library import WithinRows
+from staffroom.database.connection import Connection
+from staffroom.database.items import Ahead
 from staffroom.database.seen import SeenKeys
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import UnavailableError
@@ -40,27 +41,49 @@ MAX_IGNORED: Final = 50
 MAX_DUPLICATES: Final = 1_000
 """Rows that are named because another scenario says the same; all are counted."""
 
+MAX_LISTED: Final = 10_000
+"""Refused rows that a report lists; all are counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What became of the rows of one batch, in the order of the file."""
+    """What became of some rows, in the order of the file."""
 
     rows: Sequence[FileRow]
     effects: Sequence[RowEffect]
     position: int
 
 
+Within = Callable[[Connection | None, Batch], Awaitable[None]]
+"""What else belongs into the transaction that stored the rows of a batch; into one of its own, if
+nothing was stored and there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Rows of a file: the valid ones, with what was embedded of them, and the others' effects."""
+
+    rows: Sequence[FileRow]
+    valid: Sequence[NumberedContent]
+    others: Sequence[RowEffect]
+    ahead: Ahead = field(default_factory=dict)
+
+    def between(self, after: int, last: int, effects: Sequence[RowEffect]) -> Batch:
+        """The rows after a number, up to another, whose valid ones had those effects."""
+        rows = [row for row in self.rows if after < row.number <= last]
+        others = [effect for effect in self.others if after < effect.row <= last]
+        in_order = sorted([*effects, *others], key=lambda effect: effect.row)
+        return Batch(rows, _placed(rows, in_order), rows[-1].position)
+
+
 @dataclass(slots=True)
 class Importer:
     """One import: what was read, stored and refused so far.
 
-    When the database or the model fails, the rows of that batch are listed with the
-    reason, and nothing after it is read: running the import again goes on from there. A patient
-    import raises that failure instead: whoever runs it tries again.
-    New rows that say the same as another scenario are left out and named, unless duplicates are
-    kept. `reason` is kept with each revision, and `within` joins each transaction. Rows up to
-    `after` were done with before: they are checked and counted, but not stored again; `refused`
-    are those of them that were refused.
+    When the database or the model fails, nothing of that batch is counted, and nothing after it is
+    read: running the import again goes on from there. New rows that say the same as another
+    scenario are left out and named, unless duplicates are kept. `reason` is kept with each
+    revision. `within` hears of every row once, in the order of the file.
     """
 
     vector_ops: VectorOperations
@@ -69,26 +92,13 @@ class Importer:
     keep_duplicates: bool = False
     progress: ProgressListener | None = None
     reason: str = ""
-    within: WithinRows | None = None
-    patient: bool = False
-    after: int = 0
-    refused: Mapping[int, RowEffect] = field(default_factory=dict)
+    within: Within | None = None
     stopped: str = ""
     errors: list[RowError] = field(default_factory=list)
     duplicates: list[RowError] = field(default_factory=list)
     ignored: set[str] = field(default_factory=set)
     guessed: list[str] = field(default_factory=list)
     counts: Counter[Effect] = field(default_factory=Counter)
-
-    @property
-    def read(self) -> int:
-        """Rows that were read so far."""
-        return self.counts.total()
-
-    @property
-    def stored(self) -> int:
-        """Rows that changed the library, or would."""
-        return self.counts["new"] + self.counts["changed"]
 
     async def import_rows(self, rows: Iterable[Row], name: str = "rows") -> ImportReport:
         """Every valid row is in the library; rows are numbered from 1."""
@@ -102,24 +112,25 @@ class Importer:
         return await self.import_opened([open_rows(path)])
 
     async def import_opened(self, sources: Iterable[RowFile]) -> ImportReport:
-        """Every valid row of the opened files is in the library."""
+        """Every valid row of the opened files is in the library, unless the database or the model
+        fails; then the report says so."""
         for source in sources:
             if source.reading.guessed:
                 self.guessed.append(f"{source.name} was read as {source.reading.encoding}")
-            async with aclosing(self.batches(source)) as batches:
-                async for batch in batches:
-                    for error in errors_of(batch.effects):
-                        self.errors.append({**error, "file": source.name})
-                    room = MAX_DUPLICATES - len(self.duplicates)
-                    for same in duplicates_of(batch.effects)[:room]:
-                        self.duplicates.append({**same, "file": source.name})
+            try:
+                async with aclosing(self.batches(source)) as batches:
+                    async for batch in batches:
+                        self._list(source, batch)
+            except UnavailableError as error:
+                self.stopped = str(error)
         return self.report()
 
     def report(self) -> ImportReport:
         """What became of all rows that were read."""
-        result = report(self.read, self.stored, self.errors)
+        result = report(self.counts, self.errors)
         if self.stopped:
             result["stopped"] = self.stopped
+            result["status"] = "partial" if result["read"] > result["failed"] else "error"
         if self.duplicates:
             result["duplicates"] = self.duplicates
         if self.ignored:
@@ -128,34 +139,41 @@ class Importer:
             result["guessed"] = self.guessed
         return result
 
-    async def batches(self, source: RowFile) -> AsyncGenerator[Batch, None]:
+    async def batches(self, source: RowFile, skip: int = 0) -> AsyncGenerator[Batch, None]:
         """The rows are stored batch by batch, each told as soon as it is; then the file is closed.
 
-        Whoever stops in between has stored what was told, and no part of a batch.
+        While one batch is stored, the next one is read, checked and embedded. Whoever stops in
+        between has stored what was told, and no part of a batch. As many rows as are skipped are
+        read again, for what later ones may repeat, and left alone.
+        Raises: UnavailableError if the database or the model fails.
         """
         with closing(source.rows), closing(SeenKeys()) as seen, closing(SeenKeys()) as contents:
             reader = RowReader(seen, contents)
             self._tell(source, 0)
-            while not self.stopped:
-                following = partial(self._next, source, reader)
-                rows, valid, others = (
-                    await in_thread(following) if source.in_thread else following()
-                )
-                if not rows:
-                    return
-                known = [self._done_before(row) for row in valid if row.row <= self.after]
-                due = [row for row in valid if row.row > self.after]
-                effects = _placed(rows, others + known + await self._store(due))
-                effects.sort(key=lambda effect: effect.row)
-                self.counts.update(effect.effect for effect in effects)
-                position = rows[-1].position
-                self._tell(source, position)
-                yield Batch(rows, effects, position)
+            while skip and (rows := (await self._read(source, reader, skip)).rows):
+                skip -= len(rows)
+            async with one_ahead(partial(self._prepare, source, reader)) as following:
+                while not self.stopped and (read := await following()).rows:
+                    batch = await self._store(read)
+                    self.counts.update(effect.effect for effect in batch.effects)
+                    self._tell(source, batch.position)
+                    yield batch
 
-    def _next(
-        self, source: RowFile, reader: RowReader
-    ) -> tuple[list[FileRow], list[NumberedContent], list[RowEffect]]:
-        rows = list(islice(source.rows, self.batch_size))
+    async def _prepare(self, source: RowFile, reader: RowReader) -> _Read:
+        """The next rows. What the library will lack of them as far as can be seen is embedded."""
+        read = await self._read(source, reader, self.batch_size)
+        if self.dry_run:
+            return read
+        repeated = await self._repeated(read.valid)
+        due = [row.content for row in read.valid if row.row not in repeated]
+        return replace(read, ahead=await self.vector_ops.embed_ahead(due))
+
+    async def _read(self, source: RowFile, reader: RowReader, most: int) -> _Read:
+        following = partial(self._next, source, reader, min(most, self.batch_size))
+        return await in_thread(following) if source.in_thread else following()
+
+    def _next(self, source: RowFile, reader: RowReader, most: int) -> _Read:
+        rows = next_batch(source.rows, most)
         for row in rows:
             given = row.given or row.values
             if isinstance(given, Mapping) and len(self.ignored) < MAX_IGNORED:
@@ -167,33 +185,47 @@ class Importer:
             for row in rows
             if row.error
         ]
-        return rows, valid, others
+        return _Read(rows, valid, others)
+
+    def _list(self, source: RowFile, batch: Batch) -> None:
+        for error in errors_of(batch.effects)[: MAX_LISTED - len(self.errors)]:
+            self.errors.append({**error, "file": source.name})
+        for same in duplicates_of(batch.effects)[: MAX_DUPLICATES - len(self.duplicates)]:
+            self.duplicates.append({**same, "file": source.name})
 
     def _tell(self, source: RowFile, done: int) -> None:
         if self.progress:
             total = source.total or None
             self.progress(Progress(f"Importing {source.name}", done, total, source.unit))
 
-    def _done_before(self, row: NumberedContent) -> RowEffect:
-        return self.refused.get(row.row, RowEffect(row.row, row.content.name, "unchanged"))
+    async def _repeated(self, rows: Sequence[NumberedContent]) -> Mapping[int, RowEffect]:
+        return {} if self.keep_duplicates else await self.vector_ops.repeated(rows)
 
-    async def _store(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
-        try:
-            if self.dry_run:
-                return await self.vector_ops.preview(rows, keep_duplicates=self.keep_duplicates)
-            return await self.vector_ops.store_numbered(
-                rows,
-                reason=self.reason,
-                within=self.within,
-                keep_duplicates=self.keep_duplicates,
-            )
-        except UnavailableError as error:
-            if self.patient:
-                raise
-            self.stopped = str(error)
-            return [
-                RowEffect(row.row, row.content.name, "invalid", "", self.stopped) for row in rows
-            ]
+    async def _store(self, read: _Read) -> Batch:
+        repeated = await self._repeated(read.valid)
+        due = [row for row in read.valid if row.row not in repeated]
+        read = replace(read, valid=due, others=[*read.others, *repeated.values()])
+        end = read.rows[-1].number
+        if self.dry_run or not due:
+            batch = read.between(-1, end, await self.vector_ops.preview(due) if due else [])
+            if self.within:
+                await self.within(None, batch)
+            return batch
+        told_to = -1
+
+        async def told(connection: Connection, effects: Sequence[RowEffect]) -> None:
+            nonlocal told_to
+            assert self.within
+            # What follows the last valid row is told with it: no transaction comes after it.
+            last = effects[-1].row
+            last = end if last == due[-1].row else last
+            await self.within(connection, read.between(told_to, last, effects))
+            told_to = last
+
+        effects = await self.vector_ops.store_numbered(
+            due, reason=self.reason, told=told if self.within else None, ahead=read.ahead
+        )
+        return read.between(-1, end, effects)
 
 
 def _placed(rows: Sequence[FileRow], effects: list[RowEffect]) -> list[RowEffect]:

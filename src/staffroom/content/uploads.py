@@ -1,46 +1,60 @@
-"""Uploaded files: written to disk as they come, kept until their import has ended.
+"""Uploaded files on the disk of this machine: while they come in, and while they are imported.
 
-A file lies under the id of its import. What somebody else calls it is never a path here.
+In between they lie in the database, where every runner finds them. A file here is called by an id;
+what somebody else calls it is never a path.
 """
 
 import hashlib
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from staffroom.content.formats import SUFFIXES
 from staffroom.content.threads import in_thread
-from staffroom.errors import ConfigError, UnavailableError
+from staffroom.errors import ConfigError, UnavailableError, UnreadableFile
 from staffroom.text import mend
 
 CHUNK: Final = 1 << 20
-PART: Final = ".part"
+"""Bytes that are handled at once, and those of a part in the database."""
+
 MAX_NAME: Final = 200
 
 ABANDONED_SECONDS: Final = 3600
-"""After which a file without an import is one whose upload was killed."""
+"""After which a file that no runner reads is one that a killed process left behind."""
 
 Reader = Callable[[int], Awaitable[bytes]]
 """The next bytes of an upload, at most so many; none at its end."""
 
+PartReader = Callable[[int], Awaitable[bytes]]
+"""The part of that number; empty behind the last one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that has come in whole, and belongs to no import yet."""
+    """A file that has come in whole."""
 
     id: UUID
     name: str
     suffix: str
+    size: int
     sha256: bytes
     path: Path
 
+    def parts(self) -> Iterator[bytes]:
+        """The file, piece by piece."""
+        with self.path.open("rb") as file:
+            while part := file.read(CHUNK):
+                yield part
+
     def discard(self) -> None:
-        """The file is gone, unless it was kept."""
+        """The file is gone."""
         self.path.unlink(missing_ok=True)
 
 
@@ -57,7 +71,7 @@ def suffix_of(name: str) -> str:
 
 
 class Uploads:
-    """The folder of one tenant's uploaded files. It is made by the first upload."""
+    """The folder of one tenant's files. It is made by the first one."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -67,6 +81,48 @@ class Uploads:
 
         Raises: ConfigError if the folder cannot be made, UnavailableError if the disk is full.
         """
+        self._make_folder()
+        suffix = suffix_of(name)
+        path = self._folder / f"{upload_id}{suffix}"
+        try:
+            size, sha256 = await self._write(path, read)
+        except BaseException:
+            _remove(path)
+            raise
+        return Upload(upload_id, name, suffix, size, sha256, path)
+
+    @asynccontextmanager
+    async def spooled(
+        self, runner_id: UUID, suffix: str, sha256: bytes, read: PartReader
+    ) -> AsyncIterator[Path]:
+        """The file that lies in the database, on this disk for as long as the block lasts.
+
+        Raises: UnreadableFile if it is not what was uploaded; ConfigError or UnavailableError if it
+            cannot be written.
+        """
+        self._make_folder()
+        path = self._folder / f"{runner_id}{suffix}"
+        numbers = count()
+
+        async def following(_: int) -> bytes:
+            return await read(next(numbers))
+
+        try:
+            if (await self._write(path, following))[1] != sha256:
+                raise UnreadableFile(
+                    "the file is not in the database as it was uploaded. Upload it again."
+                )
+            yield path
+        finally:
+            _remove(path)
+
+    def remove_abandoned(self, runners: Collection[UUID]) -> None:
+        """What killed processes left behind is gone."""
+        for path in self._folder.glob("????????-*.*"):
+            if path.stem not in set(map(str, runners)) and _is_old(path):
+                path.unlink(missing_ok=True)
+
+    def _make_folder(self) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -74,53 +130,26 @@ class Uploads:
                 f"the folder for uploads, {self._folder}, cannot be made: {error.strerror}. Set "
                 "STAFFROOM_HOME to a folder that can be written to."
             ) from error
-        path = self._folder / f"{upload_id}{PART}"
-        digest = hashlib.sha256()
+
+    async def _write(self, path: Path, read: Reader) -> tuple[int, bytes]:
+        """What is read is in the file. Returns its size and SHA-256."""
+        digest, size = hashlib.sha256(), 0
         try:
             with path.open("wb") as file:
                 while chunk := await read(CHUNK):
                     digest.update(chunk)
+                    size += len(chunk)
                     await in_thread(partial(file.write, chunk))
         except OSError as error:
-            path.unlink(missing_ok=True)
             raise UnavailableError(
-                f"the upload cannot be written: {error.strerror}. Make room on the disk that "
-                "holds Staffroom's home, then upload the file again."
+                f"the file cannot be written: {error.strerror}. Make room on the disk that holds "
+                "Staffroom's home, then try again."
             ) from error
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return Upload(upload_id, name, suffix_of(name), digest.digest(), path)
+        return size, digest.digest()
 
-    def keep(self, upload: Upload) -> Path:
-        """The file waits for its import, there."""
-        return upload.path.rename(self.path(upload.id, upload.suffix))
 
-    def path(self, upload_id: UUID, suffix: str) -> Path:
-        """Where a kept file lies."""
-        return self._folder / f"{upload_id}{suffix}"
-
-    def ids(self) -> list[UUID]:
-        """The imports whose files lie here."""
-        return [UUID(path.stem) for path in self._files() if path.suffix != PART]
-
-    def old_ids(self) -> list[UUID]:
-        """Those of them that came long ago."""
-        return [UUID(path.stem) for path in self._files() if path.suffix != PART and _is_old(path)]
-
-    def remove(self, upload_id: UUID) -> None:
-        """The import has ended and its file is gone."""
-        for path in self._folder.glob(f"{upload_id}.*"):
-            path.unlink(missing_ok=True)
-
-    def remove_abandoned(self) -> None:
-        """What was left of uploads that were killed is gone."""
-        for path in self._files():
-            if path.suffix == PART and _is_old(path):
-                path.unlink(missing_ok=True)
-
-    def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("????????-*.*"))
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _is_old(path: Path) -> bool:

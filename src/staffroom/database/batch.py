@@ -1,5 +1,6 @@
 """A batch of rows: read one by one, stored together, answered for one by one."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -108,17 +109,17 @@ def given_name(row: object) -> str:
     return next((name for name in named if isinstance(name, str)), "")
 
 
-def report(read: int, stored: int, errors: Iterable[RowError]) -> ImportReport:
-    """What became of the rows: each was stored, was there already, or failed."""
-    listed = list(errors)
-    failed = len(listed)
+def report(counts: Counter[Effect], errors: list[RowError]) -> ImportReport:
+    """What became of the rows, by how many had which effect, and the errors that are listed."""
+    read, failed = counts.total(), counts["invalid"]
     return ImportReport(
         status="success" if not failed else "error" if failed == read else "partial",
         read=read,
-        stored=stored,
-        unchanged=read - failed - stored,
+        stored=counts["new"] + counts["changed"],
+        unchanged=counts["unchanged"],
+        duplicate=counts["duplicate"],
         failed=failed,
-        errors=listed,
+        errors=errors,
     )
 
 

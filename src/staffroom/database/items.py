@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -13,6 +14,11 @@ from staffroom.database.statements import statement
 from staffroom.database.store import Item, Known, TextVectors
 from staffroom.scenario import embedded_text
 from staffroom.types import Embedder, Role, ScenarioContent, Vector
+
+Ahead = Mapping[tuple[Role, str], Vector]
+"""Vectors of texts that will probably be stored, by what the texts are and what they say."""
+
+NOT_AHEAD: Final[Ahead] = MappingProxyType({})
 
 Text = tuple[str, str, tuple[str, ...], str]
 """What is embedded and indexed of a scenario: name, description, example questions, language."""
@@ -48,10 +54,12 @@ async def items_of(
     contents: Sequence[tuple[ScenarioContent, Known | None]],
     before: Mapping[UUID, Before],
     embedder: Embedder,
+    ahead: Ahead = NOT_AHEAD,
 ) -> list[Item]:
     """The contents with their vectors, or without where nothing of their text is new.
 
-    An example question is embedded as a question, and only if the scenario did not have it.
+    An example question is embedded as a question, and only if the scenario did not have it. What
+    was embedded ahead is not embedded again.
     """
     had = [before.get(known.scenario_id, _NOTHING) if known else _NOTHING for _, known in contents]
     since = [_kept_since(*pair, of) for pair, of in zip(contents, had, strict=True)]
@@ -61,10 +69,16 @@ async def items_of(
         if kept is None
     ]
     wholes = await _vectors(
-        [([embedded_text(content)], of.whole) for content, of in lacking], embedder, "passage"
+        [([embedded_text(content)], of.whole) for content, of in lacking],
+        embedder,
+        "passage",
+        ahead,
     )
     examples = await _vectors(
-        [(content.example_questions, of.examples) for content, of in lacking], embedder, "query"
+        [(content.example_questions, of.examples) for content, of in lacking],
+        embedder,
+        "query",
+        ahead,
     )
     none = np.empty((0, embedder.dimensions), np.float32)
     made = (
@@ -77,6 +91,17 @@ async def items_of(
     ]
 
 
+def vectors_of(items: Iterable[Item]) -> Ahead:
+    """The vectors of the items' texts, to be stored later."""
+    made: dict[tuple[Role, str], Vector] = {}
+    for item in items:
+        if item.vectors:
+            made["passage", embedded_text(item.content)] = item.vectors.whole
+            questions = zip(item.content.example_questions, item.vectors.examples, strict=True)
+            made.update((("query", question), vector) for question, vector in questions)
+    return made
+
+
 def _kept_since(content: ScenarioContent, known: Known | None, had: Before) -> int | None:
     """The revision under which vectors and words of just this text are kept, if any are."""
     is_kept = known is not None and known.is_indexed and had.text == _text(content)
@@ -84,12 +109,21 @@ def _kept_since(content: ScenarioContent, known: Known | None, had: Before) -> i
 
 
 async def _vectors(
-    wanted: Sequence[tuple[Sequence[str], Mapping[str, Vector]]], embedder: Embedder, role: Role
+    wanted: Sequence[tuple[Sequence[str], Mapping[str, Vector]]],
+    embedder: Embedder,
+    role: Role,
+    ahead: Ahead,
 ) -> list[list[Vector]]:
-    """A vector for each text: the one that is there, or a new one."""
-    lacking = [text for texts, kept in wanted for text in texts if text not in kept]
+    """A vector for each text: the one that is there, or was made ahead, or a new one."""
+    there = [[kept.get(text, ahead.get((role, text))) for text in texts] for texts, kept in wanted]
+    lacking = [
+        text
+        for (texts, _), found in zip(wanted, there, strict=True)
+        for text, vector in zip(texts, found, strict=True)
+        if vector is None
+    ]
     new = iter(await embedder.embed(lacking, role)) if lacking else iter(())
-    return [[kept[text] if text in kept else next(new) for text in texts] for texts, kept in wanted]
+    return [[next(new) if vector is None else vector for vector in found] for found in there]
 
 
 def _text(content: ScenarioContent) -> Text:

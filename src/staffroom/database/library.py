@@ -1,9 +1,9 @@
 """The one way into a tenant's library: embed what changed, then write it with its vectors."""
 
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Final, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
 from uuid import UUID
 
 import numpy as np
@@ -13,7 +13,14 @@ from staffroom.database.batch import Effect, NumberedContent, RowEffect
 from staffroom.database.catalogue import no_scenario
 from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation, open_generation
-from staffroom.database.items import Before, items_of, texts_before
+from staffroom.database.items import (
+    NOT_AHEAD,
+    Ahead,
+    Before,
+    items_of,
+    texts_before,
+    vectors_of,
+)
 from staffroom.database.rows import content_from_row
 from staffroom.database.statements import statement
 from staffroom.database.store import (
@@ -41,12 +48,8 @@ from staffroom.types import (
 FILL_BATCH: Final = 256
 
 
-class WithinRows(Protocol):
-    """As Within, for rows of a file up to the last one."""
-
-    def __call__(
-        self, connection: Connection, stored: Sequence[Stored], last_row: int
-    ) -> Awaitable[None]: ...
+Told = Callable[[Connection, Sequence[RowEffect]], Awaitable[None]]
+"""Hears what became of rows, within the transaction that stored them."""
 
 
 class Library:
@@ -88,19 +91,11 @@ class Library:
     ) -> list[Stored]:
         """All contents are in the library, in their order. Their keys must differ.
 
-        `within` joins the transaction that writes; where nothing is written there is none.
+        `within` joins the transaction that writes.
         Raises: EditConflict if a revision is expected and a scenario has another by now.
         """
-        generation = await self.generation()
         edit = _Edit(author or self._author, reason, expected_revision, within)
-        if embeddings is None:
-            return await self._store_changed(generation, contents, edit)
-        none = np.empty((0, embeddings.shape[1]), np.float32)
-        items = [
-            Item(content, TextVectors(vector, none))
-            for content, vector in zip(contents, embeddings, strict=True)
-        ]
-        return await self._write(generation, items, edit)
+        return await self._store(contents, embeddings, edit)
 
     async def store_numbered(
         self,
@@ -108,67 +103,84 @@ class Library:
         embeddings: Vectors | None = None,
         *,
         reason: str = "",
-        within: WithinRows | None = None,
-        keep_duplicates: bool = False,
+        told: Told | None = None,
+        ahead: Ahead = NOT_AHEAD,
     ) -> list[RowEffect]:
         """The rows are stored. Returns what became of each, in their order.
 
-        A new row with the content of another scenario is left out, unless duplicates are kept.
         What the database refuses is one row: the batch is halved until that row stands alone.
-        `within` joins each transaction, and is told the last row that this one stores.
+        `told` hears of every row once, in the order of the rows, within the transaction that
+        stored it or, of a row that is refused, one of its own. What was embedded ahead is not
+        embedded again.
         """
         if not rows:
             return []
-        repeated = {} if keep_duplicates else await self._repeated(rows)
-        if repeated:
-            places = [place for place, row in enumerate(rows) if row.row not in repeated]
-            told = await self.store_numbered(
-                [rows[place] for place in places],
-                None if embeddings is None else embeddings[places],
-                reason=reason,
-                within=within,
-                keep_duplicates=True,
-            )
-            by_row = {effect.row: effect for effect in told} | repeated
-            return [by_row[row.row] for row in rows]
+
+        async def within(connection: Connection, stored: Sequence[Stored]) -> None:
+            if told:
+                await told(connection, _effects(rows, stored))
+
+        edit = _Edit(self._author, reason, None, within if told else None)
         try:
-            contents = [row.content for row in rows]
-            joined = None if within is None else partial(within, last_row=rows[-1].row)
-            stored = await self.store(contents, embeddings, reason=reason, within=joined)
+            stored = await self._store([row.content for row in rows], embeddings, edit, ahead)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             if len(rows) == 1:
                 refusal = str(error).strip().splitlines()[0]
                 (row,) = rows
-                return [RowEffect(row.row, row.content.name, "invalid", "", refusal)]
+                refused = [RowEffect(row.row, row.content.name, "invalid", "", refusal)]
+                if told:
+                    async with self._database.transaction(self._tenant_id) as connection:
+                        await told(connection, refused)
+                return refused
             effects: list[RowEffect] = []
             for half in (slice(len(rows) // 2), slice(len(rows) // 2, None)):
                 ready = None if embeddings is None else embeddings[half]
                 effects += await self.store_numbered(
-                    rows[half], ready, reason=reason, within=within, keep_duplicates=True
+                    rows[half], ready, reason=reason, told=told, ahead=ahead
                 )
             return effects
-        return [
-            _effect(row, is_new=result.is_new, changed=result.changed)
-            for row, result in zip(rows, stored, strict=True)
-        ]
+        return _effects(rows, stored)
 
-    async def preview(
-        self, rows: Sequence[NumberedContent], *, keep_duplicates: bool = False
-    ) -> list[RowEffect]:
+    async def preview(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
         """What storing the rows would do, in their order."""
         generation = await self.generation()
-        repeated = {} if keep_duplicates or not rows else await self._repeated(rows)
         keys = [source_key(row.content) for row in rows]
         known = await self._known(generation, keys)
         return [
-            repeated.get(row.row)
-            or _effect(
+            _effect(
                 row,
                 is_new=key not in known,
                 changed=key not in known or not known[key].holds(row.content),
             )
             for key, row in zip(keys, rows, strict=True)
         ]
+
+    async def repeated(self, rows: Sequence[NumberedContent]) -> dict[int, RowEffect]:
+        """By their number, the new rows that say the same as another scenario or an earlier row."""
+        keys = [source_key(row.content) for row in rows]
+        digests = [content_sha256(row.content) for row in rows]
+        async with self._database.read(self._tenant_id) as connection:
+            cursor = await connection.execute(
+                statement("repeated_content"),
+                {"tenant_id": self._tenant_id, "source_ids": keys, "digests": digests},
+            )
+            new = {found["source_id"]: found for found in await cursor.fetchall()}
+        repeated = {}
+        for key, row in zip(keys, rows, strict=True):
+            found = new.get(key)
+            if found and found["scenario_id"]:
+                reason = f"the same as {found['name']} ({found['scenario_id']})"
+            elif found and row.same_as is not None:
+                reason = f"the same as row {row.same_as}"
+            else:
+                continue
+            repeated[row.row] = RowEffect(row.row, row.content.name, "duplicate", reason=reason)
+        return repeated
+
+    async def embed_ahead(self, contents: Sequence[ScenarioContent]) -> Ahead:
+        """The vectors of those texts that storing the contents would embed if it happened now."""
+        _, due = await self._due(await self.generation(), contents)
+        return vectors_of(await items_of(*due, self._embedder))
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
         """Every scenario has a vector of the model in use, and its words. Returns how many had not.
@@ -246,25 +258,48 @@ class Library:
                 statement("mark_starter_library"), {"tenant_id": self._tenant_id}
             )
 
+    async def _store(
+        self,
+        contents: Sequence[ScenarioContent],
+        embeddings: Vectors | None,
+        edit: "_Edit",
+        ahead: Ahead = NOT_AHEAD,
+    ) -> list[Stored]:
+        generation = await self.generation()
+        while embeddings is None:
+            with suppress(TextChanged):
+                return await self._store_changed(generation, contents, edit, ahead)
+        none = np.empty((0, embeddings.shape[1]), np.float32)
+        items = [
+            Item(content, TextVectors(vector, none))
+            for content, vector in zip(contents, embeddings, strict=True)
+        ]
+        return await self._write(generation, items, edit)
+
     async def _store_changed(
         self,
         generation: Generation,
         contents: Sequence[ScenarioContent],
         edit: "_Edit",
+        ahead: Ahead,
     ) -> list[Stored]:
-        while True:
-            known, due = await self._due(generation, contents)
-            items = await items_of(*due, self._embedder)
-            try:
-                written = await self._write(generation, items, edit)
-            except TextChanged:
-                continue
-            break
-        results = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
-        results |= {
-            source_key(item.content): result for item, result in zip(items, written, strict=True)
-        }
-        return [results[source_key(content)] for content in contents]
+        """Those of the contents that the library lacks are in it. Raises: TextChanged."""
+        keys = [source_key(content) for content in contents]
+        known, due = await self._due(generation, contents)
+        items = await items_of(*due, self._embedder, ahead)
+        there = {key: Stored(entry.scenario_id, changed=False) for key, entry in known.items()}
+
+        def all_of(written: Sequence[Stored]) -> list[Stored]:
+            made = zip((source_key(item.content) for item in items), written, strict=True)
+            results = there | dict(made)
+            return [results[key] for key in keys]
+
+        async def within(connection: Connection, written: Sequence[Stored]) -> None:
+            if edit.within:
+                await edit.within(connection, all_of(written))
+
+        whole = replace(edit, within=within if edit.within else None)
+        return all_of(await self._write(generation, items, whole))
 
     async def items(self, contents: Sequence[ScenarioContent]) -> list[Item]:
         """The contents as `write_scenarios` takes them; what the library has of their texts is not
@@ -293,28 +328,6 @@ class Library:
             before = await texts_before(connection, self._tenant_id, generation, there)
         return known, (due, before)
 
-    async def _repeated(self, rows: Sequence[NumberedContent]) -> dict[int, RowEffect]:
-        """By their number, the new rows that say the same as another scenario or an earlier row."""
-        keys = [source_key(row.content) for row in rows]
-        digests = [content_sha256(row.content) for row in rows]
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("repeated_content"),
-                {"tenant_id": self._tenant_id, "source_ids": keys, "digests": digests},
-            )
-            new = {found["source_id"]: found for found in await cursor.fetchall()}
-        repeated = {}
-        for key, row in zip(keys, rows, strict=True):
-            found = new.get(key)
-            if found and found["scenario_id"]:
-                reason = f"the same as {found['name']} ({found['scenario_id']})"
-            elif found and row.same_as is not None:
-                reason = f"the same as row {row.same_as}"
-            else:
-                continue
-            repeated[row.row] = RowEffect(row.row, row.content.name, "duplicate", reason=reason)
-        return repeated
-
     async def _known(self, generation: Generation, keys: Sequence[str]) -> dict[str, Known]:
         async with self._database.read(self._tenant_id) as connection:
             return await known_scenarios(connection, self._tenant_id, generation, keys)
@@ -322,18 +335,20 @@ class Library:
     async def _write(
         self, generation: Generation, items: Sequence[Item], edit: "_Edit"
     ) -> list[Stored]:
-        if not items:
+        if not items and not edit.within:
             return []
         async with self._database.transaction(self._tenant_id) as connection:
-            stored = await write_scenarios(
-                connection,
-                self._tenant_id,
-                generation,
-                items,
-                author=edit.author,
-                reason=edit.reason,
-                expected_revision=edit.expected_revision,
-            )
+            stored: list[Stored] = []
+            if items:
+                stored = await write_scenarios(
+                    connection,
+                    self._tenant_id,
+                    generation,
+                    items,
+                    author=edit.author,
+                    reason=edit.reason,
+                    expected_revision=edit.expected_revision,
+                )
             if edit.within:
                 await edit.within(connection, stored)
             return stored
@@ -350,6 +365,13 @@ class _Edit:
     reason: str
     expected_revision: int | None
     within: Within | None
+
+
+def _effects(rows: Sequence[NumberedContent], stored: Sequence[Stored]) -> list[RowEffect]:
+    return [
+        _effect(row, is_new=result.is_new, changed=result.changed)
+        for row, result in zip(rows, stored, strict=True)
+    ]
 
 
 def _effect(row: NumberedContent, *, is_new: bool, changed: bool) -> RowEffect:

@@ -1,5 +1,6 @@
 """VectorOperations: everything that Staffroom keeps and finds, for one tenant."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, get_args
@@ -22,7 +23,8 @@ from staffroom.database.idempotency import IdempotencyKeys
 from staffroom.database.imports import Imports
 from staffroom.database.insights import Insights
 from staffroom.database.interactions import Interactions
-from staffroom.database.library import Library, WithinRows
+from staffroom.database.items import NOT_AHEAD, Ahead
+from staffroom.database.library import Library, Told
 from staffroom.database.likenesses import Likenesses
 from staffroom.database.merging import Merging
 from staffroom.database.rows import check_vectors
@@ -46,6 +48,7 @@ from staffroom.types import (
     ProgressListener,
     Revision,
     Scenario,
+    ScenarioContent,
     SearchResult,
     Vector,
     Vectors,
@@ -163,29 +166,35 @@ class VectorOperations:
         if embeddings is not None:
             embeddings = check_vectors(embeddings, len(content), self._embedder.dimensions)
         valid, others = RowReader().read(enumerate(content, start=1))
-        ready = None if embeddings is None else embeddings[[row.row - 1 for row in valid]]
-        effects = others + await self._library.store_numbered(valid, ready)
-        stored = sum(effect.effect in {"new", "changed"} for effect in effects)
-        return report(len(content), stored, sorted(errors_of(effects), key=lambda e: e["row"]))
+        repeated = await self.repeated(valid)
+        due = [row for row in valid if row.row not in repeated]
+        ready = None if embeddings is None else embeddings[[row.row - 1 for row in due]]
+        effects = [*await self._library.store_numbered(due, ready), *others, *repeated.values()]
+        effects.sort(key=lambda effect: effect.row)
+        return report(Counter(effect.effect for effect in effects), errors_of(effects))
 
     async def store_numbered(
         self,
         rows: Sequence[NumberedContent],
         *,
         reason: str = "",
-        within: WithinRows | None = None,
-        keep_duplicates: bool = False,
+        told: Told | None = None,
+        ahead: Ahead = NOT_AHEAD,
     ) -> list[RowEffect]:
-        """The rows are stored. Returns what became of each; `within` joins each transaction."""
-        return await self._library.store_numbered(
-            rows, reason=reason, within=within, keep_duplicates=keep_duplicates
-        )
+        """The rows are stored, and `told` as by `Library.store_numbered`."""
+        return await self._library.store_numbered(rows, reason=reason, told=told, ahead=ahead)
 
-    async def preview(
-        self, rows: Sequence[NumberedContent], *, keep_duplicates: bool = False
-    ) -> list[RowEffect]:
+    async def preview(self, rows: Sequence[NumberedContent]) -> list[RowEffect]:
         """What storing the rows would do, one by one."""
-        return await self._library.preview(rows, keep_duplicates=keep_duplicates)
+        return await self._library.preview(rows)
+
+    async def repeated(self, rows: Sequence[NumberedContent]) -> dict[int, RowEffect]:
+        """By their number, the new rows that say the same as another scenario or an earlier row."""
+        return await self._library.repeated(rows) if rows else {}
+
+    async def embed_ahead(self, contents: Sequence[ScenarioContent]) -> Ahead:
+        """As `Library.embed_ahead`, for rows that will probably be stored."""
+        return await self._library.embed_ahead(contents) if contents else NOT_AHEAD
 
     async def update_scenario(
         self,

@@ -6,10 +6,13 @@ waits for a batch, and questions that arrive together are run together.
 """
 
 import asyncio
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +34,9 @@ SLICE_TOKENS: Final = 512
 
 WINDOW_TEXTS: Final = 1024
 """Texts that are tokenised and sorted by length together; memory grows with no more."""
+
+BATCH_NICENESS: Final = 10
+"""Of the threads that work on batches: a question is answered while an import goes on."""
 
 CHARACTERS_PER_TOKEN: Final = 64
 """A text is cut at so many times its tokens before it is looked at. Prose has 4 or 5."""
@@ -142,7 +148,9 @@ class _Engine:
         self._session = session
         self._waiting: deque[_Question] = deque()
         self._question_thread = ThreadPoolExecutor(1, "staffroom-question")
-        self._batch_threads = ThreadPoolExecutor(available_cores(), "staffroom-batch")
+        self._batch_threads = ThreadPoolExecutor(
+            available_cores(), "staffroom-batch", initializer=_give_way
+        )
 
     def question(self, text: str, role: Role) -> "Future[Vector]":
         """The vector of one text, together with those of others that wait."""
@@ -203,6 +211,15 @@ class _Engine:
         for row, ids in zip(padded, tokens, strict=True):
             row[: len(ids)] = ids
         return self._session.vectors(padded, lengths)
+
+
+def _give_way() -> None:
+    """This thread works when nothing else does. Only Linux counts niceness thread by thread."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        niceness = max(BATCH_NICENESS, os.getpriority(os.PRIO_PROCESS, thread))
+        with suppress(OSError):  # where it is forbidden, batches are as important as questions
+            os.setpriority(os.PRIO_PROCESS, thread, niceness)
 
 
 def _read_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
