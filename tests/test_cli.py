@@ -263,7 +263,7 @@ def test_bad_rows_are_shown_and_change_the_exit_code(staffroom: Command, tmp_pat
 
     assert "Row 3: description is missing" in done.stderr
     assert "Row 4: description holds a control character (U+0000)" in done.stderr
-    assert "3 rows read: 1 stored, 0 unchanged, 2 failed." in done.stdout
+    assert "3 rows read: 1 stored, 0 unchanged, 0 repeated, 2 failed." in done.stdout
     assert (again["stored"], again["unchanged"], again["failed"]) == (0, 1, 2)
     assert again["errors"][0]["row"] == 3
     assert again["errors"][0]["field"] == "description"
@@ -581,7 +581,7 @@ def test_what_is_alike_is_listed_and_decided(staffroom: Command, tmp_path: Path)
     told = staffroom("import", file)
     assert "Row 3: the same as row 1" in told.stderr
     assert "--keep-duplicates stores it" in told.stderr
-    assert "3 stored, 1 unchanged, 0 failed" in told.stdout
+    assert "3 stored, 0 unchanged, 1 repeated, 0 failed" in told.stdout
 
     listed = staffroom.json("scenario", "likenesses")
     assert (listed["compared"], listed["total"], listed["near"]) == (3, 3, 1)
