@@ -280,6 +280,21 @@ async def test_what_repeats_another_scenario_is_counted_once_however_often_it_is
     assert record.effects[0].reason == "the same as row 1"
 
 
+async def test_a_refused_row_may_have_numbers_that_the_database_does_not_know(
+    database: Database, vector_ops: VectorOperations, tmp_path: Path
+) -> None:
+    runner = new_runner(database, tmp_path)
+    odd = BAD | {"score": float("nan"), "scores": [{"best": float("inf")}]}
+    import_id = await uploaded(runner, [odd, *ROWS])
+
+    await runner.run_waiting()
+
+    record = await vector_ops.imports.get(import_id)
+    assert (record.state, record.new, record.failed) == ("done", 12, 1)
+    (refused,) = await vector_ops.imports.refused(import_id)
+    assert (refused.values["score"], refused.values["scores"]) == ("nan", [{"best": "inf"}])
+
+
 async def test_a_full_disk_lets_an_import_wait_and_refuses_no_row(
     database: Database, vector_ops: VectorOperations, tmp_path: Path
 ) -> None:
