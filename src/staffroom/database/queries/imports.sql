@@ -108,8 +108,8 @@ WHERE i.tenant_id = %(tenant_id)s AND i.import_id = (
     LIMIT 1
     FOR UPDATE SKIP LOCKED
 )
-RETURNING import_id AS id, file_name, suffix, dry_run, keep_duplicates, options, sha256, attempts, tries, wanted,
-    rows_read AS read, rows_failed AS failed, jsonb_array_length(effects) AS shown;
+RETURNING import_id AS id, file_name, suffix, dry_run, keep_duplicates, options, sha256, attempts,
+    tries, wanted, rows_read AS read, rows_failed AS failed, jsonb_array_length(effects) AS shown;
 
 -- name: checkpoint_import
 -- Rows have been dealt with: within the transaction that stored them, if they were. Whoever takes
