@@ -7,6 +7,7 @@ from uuid import UUID
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from staffroom.app import App
 from staffroom.cli.output import JsonOption, err, out, print_json
@@ -37,10 +38,10 @@ def list_(
     if json:
         print_json([import_document(record) for record in records])
         return
-    table = Table("Id", "File", "State", "New", "Changed", "Unchanged", "Repeated", "Refused")
+    table = Table("Id", "State", "Rows", "New", "Changed", "Refused", "File", box=None)
     for record in records:
-        counts = (record.new, record.changed, record.unchanged, record.duplicate, record.failed)
-        table.add_row(str(record.id), record.file_name, _state(record), *map(str, counts))
+        counts = (record.read, record.new, record.changed, record.failed)
+        table.add_row(str(record.id), _state(record), *map(str, counts), Text(record.file_name))
     out.print(table)
 
 
