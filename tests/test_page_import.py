@@ -194,6 +194,28 @@ async def test_a_file_that_changes_nothing_has_nothing_to_import(
     await expect(page.locator("#start")).to_have_count(0)
 
 
+async def test_a_scenario_that_repeats_another_is_stored_if_that_is_wanted(
+    live_server: Served, page: Page, tmp_path: Path
+) -> None:
+    keep_one(live_server)
+    file = tmp_path / "again.jsonl"
+    file.write_text(json.dumps({**ROWS[4], "id": "f"}), "utf-8")
+    await look_through(page, file)
+    await counted(page, "duplicate").to_have_text("1")
+    await expect(page.get_by_text("or repeats a scenario")).to_be_visible()
+
+    keep = page.get_by_label("Store repeated scenarios, too")
+    await keep.check()
+
+    await counted(page, "duplicate").to_have_text("0")
+    await expect(page.locator("#import-title")).to_be_focused()
+    await expect(keep).to_be_checked()
+    await axe(page)
+    await page.get_by_role("button", name="Import 1 scenario").click()
+    await expect(page.get_by_role("heading", name=f"{file.name} is imported")).to_be_focused()
+    assert sorted(each.content.source_id for each in library(live_server)) == ["d", "f"]
+
+
 async def test_a_file_can_be_dropped_anywhere_on_the_view(live_server: Served, page: Page) -> None:
     await page.goto("/library/import")
     await page.evaluate(

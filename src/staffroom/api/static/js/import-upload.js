@@ -6,9 +6,10 @@ import { Problem } from "./api.js";
  * The import that the server made of the file. `key` makes the same upload, sent twice, one import;
  * `onProgress(done, total)` hears of the bytes. Throws Problem, or AbortError after the signal.
  */
-export function upload(file, { isDryRun, reading, key, signal, onProgress }) {
+export function upload(file, { isDryRun, keepsDuplicates, reading, key, signal, onProgress }) {
   const form = new FormData();
   form.append("dry_run", String(isDryRun));
+  form.append("keep_duplicates", String(keepsDuplicates));
   for (const [name, value] of Object.entries(reading)) form.append(name, value);
   form.append("file", file);
   return new Promise((resolve, reject) => {

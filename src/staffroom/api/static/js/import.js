@@ -21,6 +21,7 @@ const PASSING = [0, 408, 409];
 
 const input = document.getElementById("file");
 const drop = document.getElementById("drop");
+const keep = document.getElementById("keep-duplicates");
 const bad = document.getElementById("import-bad");
 const view = () => document.getElementById("import-view");
 
@@ -70,13 +71,13 @@ async function examine(reading) {
   view().replaceWith(before);
   const isFirst = !Object.keys(reading).length;
   if (isFirst && isClear(found)) {
-    start({ file, isDryRun: true, reading, key: newKey() });
+    send({ isDryRun: true });
     return;
   }
   const form = mappingForm(file, found, {
     onDone: (chosen) => {
       held.reading = chosen;
-      start({ file, isDryRun: true, reading: chosen, key: newKey() });
+      send({ isDryRun: true });
     },
     onOther: examine,
     onCancel: () => location.assign("/library/import"),
@@ -96,6 +97,12 @@ function showStep(current) {
 }
 
 // Uploading
+
+/** The held file goes to the server as its reader wants it read. */
+function send({ isDryRun }) {
+  const keepsDuplicates = keep.checked;
+  return start({ ...held, isDryRun, keepsDuplicates, key: newKey() });
+}
 
 /** The attempt can be made again as it is: its key makes two of them one import. */
 async function start(attempt) {
@@ -158,6 +165,7 @@ function showUploaded(shown, done, total) {
 function setUploading(is) {
   isUploading = is;
   input.disabled = is;
+  keep.disabled = is;
   drop.classList.toggle("is-busy", is);
 }
 
@@ -263,7 +271,7 @@ document.addEventListener("click", (event) => {
   const wanted = event.target.closest("[data-wanted]");
   if (wanted) want(wanted);
   if (event.target.closest("#start")) {
-    start({ file: held.file, isDryRun: false, reading: held.reading, key: newKey() });
+    send({ isDryRun: false });
   }
   if (!filter || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -278,6 +286,10 @@ document.addEventListener("click", (event) => {
 const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
 const lift = (is) => drop.classList.toggle("is-over", is && !isUploading);
 input.addEventListener("change", () => choose([...input.files]));
+keep.addEventListener("change", () => {
+  // What was told of this file holds no more: it is looked through again.
+  if (held?.checked && held.checked === view().dataset.id) send({ isDryRun: true });
+});
 addEventListener("dragover", (event) => {
   if (!hasFiles(event)) return;
   event.preventDefault();
