@@ -194,6 +194,17 @@ async def test_a_file_that_changes_nothing_has_nothing_to_import(
     await expect(page.locator("#start")).to_have_count(0)
 
 
+async def test_on_a_phone_the_reason_of_each_row_is_in_sight(
+    live_server: Served, page: Page, open_page: OpenPage, file: Path
+) -> None:
+    await look_through(page, file)
+    phone = await open_page(viewport={"width": 390, "height": 800}, locale="es-ES")
+    await phone.goto(page.url, wait_until="networkidle")
+
+    beyond = "(rows) => rows.scrollWidth - rows.clientWidth"
+    assert await phone.locator(".rows-wrap").evaluate(beyond) == 0
+
+
 async def test_a_scenario_that_repeats_another_is_stored_if_that_is_wanted(
     live_server: Served, page: Page, tmp_path: Path
 ) -> None:
