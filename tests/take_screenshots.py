@@ -4,6 +4,7 @@ Run by scripts/screenshots. Each run starts from the starter library and the sam
 """
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
@@ -31,6 +32,18 @@ ASKED: Final = (
     QUESTION,
     *UNANSWERED,
 )
+ROWS: Final = (
+    {"id": "late", "name": "Late again", "description": "A pupil is late every Monday."},
+    {"id": "monday", "name": "Late again", "description": "A pupil is late every Monday."},
+    {"id": "chairs", "name": "Chairs", "description": "Chairs scrape in every lesson."},
+    {
+        "id": "trip",
+        "name": "A school trip",
+        "description": "Two miss the bus.",
+        "review_by": "soon",
+    },
+    {"id": "empty", "name": "Nothing said yet"},
+)
 
 
 async def ask(page: Page, question: str) -> None:
@@ -54,6 +67,27 @@ async def take(page: Page, name: str, place: str) -> None:
     await page.wait_for_load_state("networkidle")
 
 
+async def maintain(client: httpx.AsyncClient) -> dict[str, str]:
+    """What editors look after is there: advice to read again, a file to import, pairs, a gap."""
+    found = (await client.post("/api/v1/search", json={"query": "phones under the desk"})).json()
+    overdue = {"review_by": "2026-01-05", "reason": "the phone policy changes"}
+    scenario = f"/api/v1/scenarios/{found['matches'][0]['id']}"
+    (await client.patch(scenario, json=overdue, headers={"If-Match": "*"})).raise_for_status()
+    file = {"file": ("week.jsonl", "\n".join(map(json.dumps, ROWS)))}
+    sent = await client.post("/api/v1/imports", files=file, data={"dry_run": "true"})
+    place = sent.raise_for_status().headers["location"]
+    # The events end when the file is looked through.
+    await client.get(place, headers={"accept": "text/event-stream"})
+    group = (await client.get("/api/v1/gaps")).json()["items"][0]["id"]
+    return {
+        "checked": f"/library/import?id={sent.json()['id']}",
+        "due": "/library/due",
+        "likenesses": "/library/likenesses",
+        "gaps": "/insights/gaps",
+        "gap": f"/insights/gaps/{group}",
+    }
+
+
 async def views(client: httpx.AsyncClient) -> dict[str, str]:
     """The name of each view and its path, after everything was asked that Insights should show."""
     for question in ASKED:
@@ -69,6 +103,8 @@ async def views(client: httpx.AsyncClient) -> dict[str, str]:
             headers={"If-Match": "*"},
         )
     return {
+        # Taken first: "nothing" asks anew each time, and the gap would fill with one question.
+        **await maintain(client),
         "ask": "/",
         "answer": "/",
         "nothing": "/",
