@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, fields
+from dataclasses import fields
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -158,11 +158,12 @@ def metadata_from(row: Mapping[str, Any]) -> Metadata:
 
 def metadata_row(metadata: Metadata) -> dict[str, Any]:
     """The metadata in the form that `metadata_from` reads."""
-    return {**asdict(metadata), "review_by": metadata.review_by and metadata.review_by.isoformat()}
+    row = {name: getattr(metadata, name) for name in _METADATA_FIELDS}
+    return {**row, "review_by": metadata.review_by and metadata.review_by.isoformat()}
 
 
 _CONTENT_FIELDS: Final = frozenset(field.name for field in fields(ScenarioContent))
-_METADATA_FIELDS: Final = frozenset(field.name for field in fields(Metadata))
+_METADATA_FIELDS: Final = tuple(field.name for field in fields(Metadata))
 
 
 def _known_values(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from staffroom.database.store import (
     check_revision,
     forget_words,
     known_scenarios,
+    with_words,
     write_scenarios,
 )
 from staffroom.scenario import content_sha256, source_key
@@ -337,6 +338,8 @@ class Library:
     ) -> list[Stored]:
         if not items and not edit.within:
             return []
+        async with self._database.read(self._tenant_id) as connection:
+            items = await with_words(connection, items)
         async with self._database.transaction(self._tenant_id) as connection:
             stored: list[Stored] = []
             if items:

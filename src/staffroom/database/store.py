@@ -4,8 +4,8 @@ A batch that was written before changes nothing; a batch that is killed leaves
 nothing; so an import may stop anywhere and be run again.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -46,6 +46,8 @@ class Item:
     content: ScenarioContent
     vectors: TextVectors | None
     text_revision: int = 0
+    words: Mapping[str, Any] | None = None
+    """Those of its text as `add_words` reads them, if they were found before."""
 
 
 class TextChanged(Exception):
@@ -185,6 +187,23 @@ async def write_scenarios(
     return [Stored(write.scenario_id, write.changed, write.known is None) for write in writes]
 
 
+async def with_words(connection: Connection, items: Sequence[Item]) -> list[Item]:
+    """The items with the words of their texts, where those are to be stored."""
+    lacking = [item for item in items if item.vectors and item.words is None]
+    rows = [
+        {"language": item.content.metadata.language, "body": indexed_words(item.content)}
+        for item in lacking
+    ]
+    words: Iterator[Mapping[str, Any]] = iter(())
+    if rows:
+        found = await connection.execute(statement("words_of"), {"rows": Json(rows)})
+        words = iter(await found.fetchall())
+    return [
+        replace(item, words=next(words)) if item.vectors and item.words is None else item
+        for item in items
+    ]
+
+
 async def forget_words(
     connection: Connection, tenant_id: UUID, scenario_ids: Sequence[UUID]
 ) -> None:
@@ -274,14 +293,14 @@ async def _write_words(connection: Connection, tenant_id: UUID, writes: Sequence
     before = [write.scenario_id for write in writes if write.known]
     if before:
         await forget_words(connection, tenant_id, before)
+    items = await with_words(connection, [write.item for write in writes])
     rows = [
         {
             "scenario_id": str(write.scenario_id),
             "revision": write.text_revision,
-            "language": write.item.content.metadata.language,
-            "body": indexed_words(write.item.content),
+            **(item.words or {}),
         }
-        for write in writes
+        for write, item in zip(writes, items, strict=True)
     ]
     parameters = {"tenant_id": tenant_id, "rows": Json(rows), "most_words": MOST_WORDS}
     await connection.execute(statement("add_words"), parameters)
