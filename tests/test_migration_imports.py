@@ -40,7 +40,8 @@ def url(server: str) -> str:
             for key, state in zip(KEYS, ("waiting", "running", "paused", "done"), strict=True):
                 connection.execute(
                     "INSERT INTO staffroom.imports (tenant_id, import_id, file_name, suffix, "
-                    "dry_run, state, rows_read, rows_new, rows_changed, rows_duplicate, rows_failed) "
+                    "dry_run, state, rows_read, rows_new, rows_changed, rows_duplicate, "
+                    "rows_failed) "
                     "VALUES (%s, %s, 'a.csv', '.csv', false, %s, 10, 4, 2, 1, 1)",
                     [school, key, state],
                 )

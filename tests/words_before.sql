@@ -1,4 +1,4 @@
--- How words were found and stored before migration 0014, to be held against how they are now.
+-- How words were found and stored before migration 0015, to be held against how they are now.
 
 CREATE FUNCTION staffroom.words_in_before(language text, body text)
 RETURNS TABLE (word text, frequency integer)
