@@ -65,8 +65,8 @@ async def test_a_batch_answers_for_every_row(vector_ops: VectorOperations) -> No
     report = await vector_ops.batch_store_content(rows)
 
     assert report["status"] == "partial"
-    counts = (report["read"], report["stored"], report["unchanged"], report["failed"])
-    assert counts == (7, 2, 1, 4)
+    counts = [report[effect] for effect in ("read", "stored", "unchanged", "duplicate", "failed")]
+    assert counts == [7, 2, 0, 1, 4]
     assert [(error["row"], error["field"]) for error in report["errors"]] == [
         (2, "description"),
         (4, "description"),
