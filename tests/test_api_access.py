@@ -207,6 +207,7 @@ async def test_a_preflight_needs_no_key_and_a_refusal_can_be_read_by_the_named_s
     site = "https://school.example"
     app = App(keyed.settings.model_copy(update={"cors_origins": (site,)}))
     app.vector_ops, app.database = keyed.vector_ops, keyed.database
+    app.import_runner = keyed.import_runner
     async with api_client(app) as client:
         headers = {"Origin": site, "Access-Control-Request-Method": "GET"}
         preflight = await client.options(

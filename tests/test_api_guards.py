@@ -32,6 +32,7 @@ def with_settings(app: App, **changes: Any) -> App:
     """The same installation, served with other settings."""
     other = App(app.settings.model_copy(update=changes))
     other.vector_ops, other.database = app.vector_ops, app.database
+    other.import_runner = app.import_runner
     return other
 
 

@@ -28,7 +28,7 @@ async def test_rows_may_come_asynchronously(
     )
     again = await process_large_dataset([{"id": "0", "text": "Other"}], vector_ops=vector_ops)
 
-    assert (report["read"], report["stored"], report["unchanged"]) == (10, 8, 2)
+    assert (report["read"], report["stored"], report["duplicate"]) == (10, 8, 2)
     assert (again["read"], again["stored"]) == (1, 1)
     assert [progress.done for progress in told] == [0, 4, 8, 10]
     assert "Processed 8 items" in caplog.messages

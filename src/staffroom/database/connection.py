@@ -189,8 +189,13 @@ class Database:
             check=AsyncConnectionPool.check_connection,
             open=False,
         )
-        with _translated():
-            await pool.open(wait=True, timeout=WAIT_SECONDS)
+        try:
+            with _translated():
+                await pool.open(wait=True, timeout=WAIT_SECONDS)
+        except BaseException:
+            # Whoever is cancelled here holds the only name of it: its workers would live on.
+            await pool.close()
+            raise
         return pool
 
     async def _connect_owner(self) -> Connection:
