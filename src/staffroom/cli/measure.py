@@ -206,7 +206,9 @@ def search_(
 
 @bench.command()
 def ingest(
-    rows: Annotated[int, typer.Option(min=256, help="Rows with ready vectors to store.")] = 5_000,
+    rows: Annotated[
+        int, typer.Option(min=256, max=1_000_000, help="Rows with ready vectors to store.")
+    ] = 20_000,
     texts: Annotated[int, typer.Option(min=64, help="Rows to embed and store.")] = 512,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
@@ -215,12 +217,7 @@ def ingest(
     async def work(app: App) -> list[Comparison]:
         with progress_bars() as progress:
             return await bench_ingest(
-                app.database,
-                app.vector_ops,
-                app.embedder,
-                ready=rows,
-                texts=texts,
-                progress=progress,
+                app.database, app.embedder, ready=rows, texts=texts, progress=progress
             )
 
     _print_comparisons(with_app(work), json=json)
@@ -248,5 +245,8 @@ def _print_comparisons(comparisons: list[Comparison], *, json: bool) -> None:
     for row in comparisons:
         theirs = "-" if row["theirs"] is None else f"{row['theirs']:.3f}"
         ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+        if "spread" in row:
+            low, high = row["spread"]
+            ratio += f" ({low:.2f} to {high:.2f})"
         table.add_row(row["what"], f"{row['ours']:.3f}", theirs, row["unit"], ratio)
     out.print(table)

@@ -1,58 +1,151 @@
-"""What bare COPY needs for the rows that a library has: the least that storing them can take.
+"""What bare COPY needs for rows that a library has: the least that storing them can take.
 
-COPY is refused where policies apply, so the product cannot use it (docs/decisions/0002).
+COPY is refused where policies apply, so the product cannot use it (docs/decisions/0002). Measuring
+has a generation of its own, so that no library's vector index takes part.
 """
 
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID
 
 from psycopg import sql
 
 from staffroom.database.connection import Connection, Database
-from staffroom.database.generations import Generation
+from staffroom.database.generations import Generation, open_generation
+from staffroom.database.statements import statement
 
 TABLES: Final = ("scenarios", "scenario_revisions", "scenario_words", "postings")
 """The tables that a scenario's rows are in, beside that of its vectors."""
 
-
-async def copy_seconds(database: Database, tenant_id: UUID, generation: Generation) -> float:
-    """The seconds that COPY takes for a tenant's finished rows, into tables of those columns and
-    indexes, but without policies. Nothing is kept."""
-    tables = (*TABLES, generation.vectors_table)
-    contents: dict[str, bytes] = {}
-    async with database.transaction(tenant_id) as connection:
-        for table in tables:
-            contents[table] = await _read_binary(connection, table, tenant_id)
-    taken = 0.0
-    with suppress(_Undone):
-        async with database.owner_transaction() as connection:
-            for table, content in contents.items():
-                like = sql.SQL(
-                    "CREATE TABLE staffroom.{} (LIKE staffroom.{} INCLUDING ALL)"
-                ).format(sql.Identifier(f"bench_{table}"), sql.Identifier(table))
-                await connection.execute(like)
-                started = time.perf_counter()
-                await _write_binary(connection, f"bench_{table}", content)
-                taken += time.perf_counter() - started
-            raise _Undone
-    return taken
+_FIRST: Final = UUID(int=0)
 
 
-class _Undone(Exception):
-    """What was made for measuring is not kept."""
+@asynccontextmanager
+async def scratch_generation(
+    database: Database, tenant_id: UUID, model: str, dimensions: int
+) -> AsyncIterator[Generation]:
+    """A generation under that name, empty, which is gone afterwards."""
+    # A measurement that was killed may have left one.
+    await _remove(database, await open_generation(database, tenant_id, model, dimensions))
+    generation = await open_generation(database, tenant_id, model, dimensions)
+    try:
+        yield generation
+    finally:
+        await _remove(database, generation)
 
 
-async def _read_binary(connection: Connection, table: str, tenant_id: UUID) -> bytes:
-    query = sql.SQL(
-        "COPY (SELECT * FROM staffroom.{} WHERE tenant_id = {}) TO STDOUT (FORMAT binary)"
-    ).format(sql.Identifier(table), sql.Literal(tenant_id))
-    async with connection.cursor() as cursor, cursor.copy(query) as copy:
-        return b"".join([bytes(piece) async for piece in copy])
+async def drop_vector_index(database: Database, generation: Generation) -> str:
+    """The generation has no vector index. Returns the statement that makes it again."""
+    index = sql.Identifier("staffroom", f"nearest_{generation.id.hex}")
+    async with database.owner_transaction() as connection:
+        cursor = await connection.execute(
+            sql.SQL("SELECT pg_get_indexdef({}::regclass) AS definition").format(
+                sql.Literal(index.as_string(None))
+            )
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        await connection.execute(sql.SQL("DROP INDEX {}").format(index))
+    return str(row["definition"])
 
 
-async def _write_binary(connection: Connection, table: str, content: bytes) -> None:
+async def build_vector_index(database: Database, definition: str) -> float:
+    """The seconds that it took to make the index."""
+    started = time.perf_counter()
+    async with database.owner_transaction() as connection:
+        await connection.execute(definition.encode())
+    return time.perf_counter() - started
+
+
+class CopiedTables:
+    """Tables of the same columns and indexes as the library's, filled by COPY alone."""
+
+    def __init__(self, database: Database, tenant_id: UUID, generation: Generation) -> None:
+        self._database = database
+        self._tenant_id = tenant_id
+        self._tables = {table: f"bench_{table}" for table in TABLES}
+        self._tables[generation.vectors_table] = "bench_vectors"
+        self._last = _FIRST
+
+    async def copy_new(self) -> float:
+        """The seconds that COPY takes for what the library got since the last call.
+
+        Reading it is not counted.
+        """
+        contents: dict[str, bytes] = {}
+        async with self._database.transaction(self._tenant_id) as connection:
+            for table, copied in self._tables.items():
+                contents[copied] = await self._read(connection, table)
+            newest = await connection.execute(
+                statement("newest_scenario"), {"tenant_id": self._tenant_id}
+            )
+            row = await newest.fetchone()
+            assert row is not None
+            self._last = row["scenario_id"]
+        async with self._database.owner_transaction() as connection:
+            started = time.perf_counter()
+            for copied, content in contents.items():
+                await _write(connection, copied, content)
+        return time.perf_counter() - started
+
+    async def make(self) -> None:
+        """The tables are there and empty.
+
+        They are committed before anything is in them: rows of a table that is new in the same
+        transaction may go unlogged, which those of a library never do. Nobody but the owner has a
+        right to them, and they are no tenant's.
+        """
+        await self.drop()
+        async with self._database.owner_transaction() as connection:
+            for table, copied in self._tables.items():
+                names = {"like": sql.Identifier(table), "copied": sql.Identifier(copied)}
+                for command in (
+                    "CREATE TABLE staffroom.{copied} (LIKE staffroom.{like} INCLUDING ALL)",
+                    "ALTER TABLE staffroom.{copied} RENAME tenant_id TO was_tenant_id",
+                ):
+                    await connection.execute(sql.SQL(command).format(**names))
+
+    async def drop(self) -> None:
+        """The tables are gone, those of a measurement that was killed too."""
+        async with self._database.owner_transaction() as connection:
+            for copied in self._tables.values():
+                name = sql.Identifier("staffroom", copied)
+                await connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+
+    async def _read(self, connection: Connection, table: str) -> bytes:
+        rows = "new_postings" if table == "postings" else "new_rows"
+        query = sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(statement(rows, table))
+        key = {"tenant_id": self._tenant_id, "after": self._last}
+        async with connection.cursor() as cursor, cursor.copy(query, key) as copy:
+            content = bytearray()
+            async for piece in copy:
+                content += piece
+            return bytes(content)
+
+
+@asynccontextmanager
+async def copied_beside(
+    database: Database, tenant_id: UUID, generation: Generation
+) -> AsyncIterator[CopiedTables]:
+    """Tables that COPY fills with what the library gets; they are gone afterwards."""
+    tables = CopiedTables(database, tenant_id, generation)
+    await tables.make()
+    try:
+        yield tables
+    finally:
+        await tables.drop()
+
+
+async def _write(connection: Connection, table: str, content: bytes) -> None:
     query = sql.SQL("COPY staffroom.{} FROM STDIN (FORMAT binary)").format(sql.Identifier(table))
     async with connection.cursor() as cursor, cursor.copy(query) as copy:
         await copy.write(content)
+
+
+async def _remove(database: Database, generation: Generation) -> None:
+    async with database.owner_transaction() as connection:
+        table = sql.Identifier("staffroom", generation.vectors_table)
+        await connection.execute(sql.SQL("DROP TABLE {}").format(table))
+        await connection.execute(statement("remove_generation"), {"generation_id": generation.id})

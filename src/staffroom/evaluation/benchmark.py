@@ -6,11 +6,12 @@ ratio of their medians is what carries over.
 
 import importlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from itertools import count, islice
 from pathlib import Path
 from random import Random
 from statistics import fmean, median
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 from uuid import UUID
 
 import numpy as np
@@ -44,13 +45,15 @@ NOISE: Final = 0.6
 
 
 class Comparison(TypedDict):
-    """Two ways to do the same; `ratio` is how many times faster ours is."""
+    """Two ways to do the same; `ratio` is how many times faster ours is, and `spread` between what
+    it lay in the middle half of the turns, where both took many."""
 
     what: str
     ours: float
     theirs: float | None
     unit: str
     ratio: float | None
+    spread: NotRequired[tuple[float, float]]
 
 
 async def bench_embed(embedder: Embedder, model: Path) -> list[Comparison]:
@@ -105,7 +108,7 @@ async def _compare_search(
     generation = await open_generation(database, tenant_id, embedder.model, embedder.dimensions)
     bare = statement("search_bare", generation.vectors_table)
     texts = [question.text for question in golden_questions()][:QUESTIONS]
-    queries = list(zip(texts, _nearby(vectors, QUESTIONS, seed=2), strict=True))
+    queries = list(zip(texts, nearby(vectors, QUESTIONS, seed=2), strict=True))
 
     def ours(mode: Mode) -> Callable[[tuple[str, Vector]], Awaitable[Sequence[Match]]]:
         async def search(query: tuple[str, Vector]) -> Sequence[Match]:
@@ -168,11 +171,17 @@ def comparison(what: str, times: Sequence[float], unit: str) -> Comparison:
 
 async def synthetic_vectors(embedder: Embedder, rows: int) -> Vectors:
     """Vectors that lie as real ones do: around those of the starter library's texts."""
+    return nearby(await starter_vectors(embedder), rows, seed=1)
+
+
+async def starter_vectors(embedder: Embedder) -> Vectors:
+    """The vectors of the starter library's texts."""
     texts = [f"{row['name']}\n{row['description']}" for row in starter_rows()]
-    return _nearby(await embedder.embed(texts, "passage"), rows, seed=1)
+    return await embedder.embed(texts, "passage")
 
 
-def _nearby(vectors: Vectors, count: int, seed: int) -> Vectors:
+def nearby(vectors: Vectors, count: int, seed: int) -> Vectors:
+    """So many vectors of unit length, each near one of the given ones."""
     random = np.random.default_rng(seed)
     centres = vectors[random.integers(0, len(vectors), count)]
     noise = random.standard_normal(centres.shape) * NOISE / np.sqrt(centres.shape[1])
@@ -181,20 +190,23 @@ def _nearby(vectors: Vectors, count: int, seed: int) -> Vectors:
     return near
 
 
+def synthetic_rows() -> Iterator[Mapping[str, Any]]:
+    """Scenarios of random advice, without end."""
+    # Not for secrets: sentences of real advice, so that words are as frequent as they really are.
+    random = Random(3)  # noqa: S311
+    sentences = [line for row in starter_rows() for line in row["expected_response"].splitlines()]
+    for number in count():
+        yield {"id": str(number), "text": " ".join(random.choices(sentences, k=SENTENCES))}
+
+
 async def store_synthetic(
     library: VectorOperations, vectors: Vectors, progress: ProgressListener | None
 ) -> None:
     """A scenario of random advice is in the library for each vector."""
-    # Not for secrets: sentences of real advice, so that words are as frequent as they really are.
-    random = Random(3)  # noqa: S311
-    sentences = [line for row in starter_rows() for line in row["expected_response"].splitlines()]
+    rows = synthetic_rows()
     for start in range(0, len(vectors), STORED_AT_ONCE):
         batch = vectors[start : start + STORED_AT_ONCE]
-        rows = [
-            {"id": str(start + n), "text": " ".join(random.choices(sentences, k=SENTENCES))}
-            for n in range(len(batch))
-        ]
-        await library.batch_store_content(rows, batch)
+        await library.batch_store_content(list(islice(rows, len(batch))), batch)
         if progress:
             progress(Progress("Storing", start + len(batch), len(vectors), "rows"))
 

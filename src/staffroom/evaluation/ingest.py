@@ -1,8 +1,15 @@
-"""How fast rows come into a library, beside what bounds that: bare COPY, and the embedder alone."""
+"""How fast rows come into a library, beside what bounds that: bare COPY, and the embedder alone.
+
+Both sides take turns, batch by batch, on tables of the same size: what else the machine does
+slows both, and their ratio is what carries over.
+"""
 
 import asyncio
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from itertools import count, cycle, islice
 from typing import Any, Final
 
@@ -12,125 +19,247 @@ from uuid_utils.compat import uuid7
 from staffroom.content.importer import Importer
 from staffroom.content.starter import starter_rows
 from staffroom.database.connection import Database
-from staffroom.database.copying import copy_seconds
-from staffroom.database.generations import open_generation
+from staffroom.database.copying import (
+    build_vector_index,
+    copied_beside,
+    drop_vector_index,
+    scratch_generation,
+)
+from staffroom.database.generations import Generation
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.evaluation.benchmark import (
     Comparison,
     comparison,
-    store_synthetic,
-    synthetic_vectors,
+    nearby,
+    starter_vectors,
+    synthetic_rows,
 )
 from staffroom.evaluation.golden import golden_questions
 from staffroom.scenario import embedded_text, scenario_from
-from staffroom.types import Embedder, ProgressListener
+from staffroom.types import Embedder, Progress, ProgressListener, Role, Vectors
 
-QUESTIONS: Final = 60
-PAUSE_SECONDS: Final = 0.05
+READY_AT_ONCE: Final = 4_096
+"""Rows with ready vectors of a call, which stores them in parts, before it is COPY's turn."""
+
+TEXTS_AT_ONCE: Final = 4_096
+"""Rows to be embedded that are imported, then embedded alone, before it is the import's turn."""
+
+QUESTIONS: Final = 100
+ASKED_BETWEEN: Final = 8
+"""Questions in a library that nobody writes to: after the import, and after turns of COPY."""
+
+PAUSE_SECONDS: Final = 0.25
 """Between two questions of one reader: they measure waiting, not what a core can do."""
+
+ASKED_SHARE: Final = 8
+"""One part in so many rows to be embedded is imported besides while questions are asked."""
+
+
+@dataclass(slots=True)
+class _Turns:
+    """The rows of each turn and the seconds of both sides; what questions had to wait while ours
+    was at work, and while it was not."""
+
+    rows: list[int] = field(default_factory=list)
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+    idle: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scratch:
+    """An empty library of the measurement's own, with a vector index of its own."""
+
+    database: Database
+    library: VectorOperations
+    generation: Generation
+    embedder: Embedder
+    questions: Iterator[str]
+    progress: ProgressListener | None
 
 
 async def bench_ingest(
     database: Database,
-    vector_ops: VectorOperations,
     embedder: Embedder,
     *,
     ready: int,
     texts: int,
     progress: ProgressListener | None = None,
 ) -> list[Comparison]:
-    """Rows with ready vectors against COPY of the same finished rows into the same tables with the
-    same indexes; rows as long as the starter library's against the embedder alone; and how long
-    questions take meanwhile."""
-    tenants = [uuid7() for _ in range(2)]
-    for tenant_id in tenants:
-        await database.ensure_tenant(tenant_id, "Benchmark")
-    try:
-        stored = await _stored_beside_copy(
-            database, vector_ops.for_tenant(tenants[0]), embedder, ready, progress
-        )
-        library = vector_ops.for_tenant(tenants[1])
-        return [stored, *await _imported_beside_embedder(library, embedder, texts, progress)]
-    finally:
-        for tenant_id in tenants:
-            await database.erase_tenant(tenant_id)
-
-
-async def _stored_beside_copy(
-    database: Database,
-    library: VectorOperations,
-    embedder: Embedder,
-    rows: int,
-    progress: ProgressListener | None,
-) -> Comparison:
-    vectors = await synthetic_vectors(embedder, rows)
-    started = time.perf_counter()
-    await store_synthetic(library, vectors, progress)
-    ours = time.perf_counter() - started
-    generation = await open_generation(
-        database, library.tenant_id, embedder.model, embedder.dimensions
-    )
-    theirs = await copy_seconds(database, library.tenant_id, generation)
-    return comparison(
-        f"{rows:,} rows with ready vectors stored, against bare COPY",
-        [1000 * seconds / rows for seconds in (ours, theirs)],
-        "ms a row",
-    )
-
-
-async def _imported_beside_embedder(
-    library: VectorOperations,
-    embedder: Embedder,
-    texts: int,
-    progress: ProgressListener | None,
-) -> list[Comparison]:
-    rows = list(islice(_like_starter(), 2 * texts))
-    contents = [scenario_from(row) for row in rows[:texts]]
+    """Rows with ready vectors against COPY of the same finished rows into the same tables, without
+    and with the vector index; rows as long as the starter library's against the embedder alone; how
+    long questions take meanwhile; and what memory it takes. Nothing of it is kept."""
     await embedder.embed(["Is the model loaded?"], "query")
-    started = time.perf_counter()
-    await embedder.embed([embedded_text(content) for content in contents], "passage")
-    await embedder.embed([q for content in contents for q in content.example_questions], "query")
-    alone = time.perf_counter() - started
-    started = time.perf_counter()
-    await _import(library, rows[:texts], progress)
-    whole = time.perf_counter() - started
-    idle = await _questions(library, QUESTIONS)
-    importing = asyncio.create_task(_import(library, rows[texts:], progress))
-    busy = await _questions(library, texts, until=importing)
-    await importing
-    waited = [1000 * float(np.quantile(times, 0.95)) for times in (busy, idle)]
+    before = _peak_megabytes()
+    async with _scratch(database, embedder, progress) as scratch:
+        definition = await drop_vector_index(database, scratch.generation)
+        bare = await _stored_beside_copy(scratch, ready, "Storing, no vector index")
+        built = await build_vector_index(database, definition)
+    async with _scratch(database, embedder, progress) as scratch:
+        indexed = await _stored_beside_copy(scratch, ready, "Storing", asked=True)
+    async with _scratch(database, embedder, progress) as scratch:
+        imported = await _imported_beside_embedder(scratch, texts)
     return [
-        comparison(
-            f"{texts:,} rows imported, against the embedder alone",
-            [1000 * seconds / texts for seconds in (whole, alone)],
-            "ms a row",
-        ),
-        comparison("search, 95 % ready during the import, against idle", waited, "ms"),
+        _rates(f"{ready:,} ready rows stored without the vector index, against COPY", bare),
+        _alone(f"vector index of {ready:,} rows built", built, "s"),
+        _rates(f"{ready:,} ready rows stored with it, against COPY with it", indexed),
+        *_waits("search while they were stored, against idle", indexed),
+        _rates(f"{texts:,} rows embedded and stored, against the embedder alone", imported),
+        *_waits("search while they were imported, against idle", imported),
+        *_memory(before),
     ]
 
 
-async def _import(
-    library: VectorOperations, rows: Sequence[Mapping[str, Any]], progress: ProgressListener | None
-) -> None:
-    await Importer(library, progress=progress).import_rows(rows)
+@asynccontextmanager
+async def _scratch(
+    database: Database, embedder: Embedder, progress: ProgressListener | None
+) -> AsyncIterator[_Scratch]:
+    tenant_id = uuid7()
+    apart = _Apart(embedder)
+    await database.ensure_tenant(tenant_id, "Benchmark")
+    try:
+        async with scratch_generation(
+            database, tenant_id, apart.model, apart.dimensions
+        ) as generation:
+            library = VectorOperations(database, apart, tenant_id=tenant_id)
+            yield _Scratch(database, library, generation, apart, _asked(), progress)
+    finally:
+        await database.erase_tenant(tenant_id)
+
+
+class _Apart:
+    """An embedder under another name, whose vectors are kept apart from those of libraries."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.model = f"{embedder.model} benchmark"
+        self.dimensions = embedder.dimensions
+
+    async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
+        return await self._embedder.embed(texts, role)
+
+
+async def _stored_beside_copy(
+    scratch: _Scratch, rows: int, task: str, *, asked: bool = False
+) -> _Turns:
+    """Where questions are asked, they are in every second turn, whose time is not counted."""
+    turns = _Turns()
+    library = scratch.library
+    source = synthetic_rows()
+    centres = await starter_vectors(scratch.embedder)
+    at_once = min(READY_AT_ONCE, -(-rows // 2))
+    async with copied_beside(scratch.database, library.tenant_id, scratch.generation) as copied:
+        for number, start in enumerate(range(0, rows, at_once)):
+            size = min(at_once, rows - start)
+            content = list(islice(source, size))
+            batch = nearby(centres, size, seed=number)
+            storing = asyncio.create_task(_seconds(library.batch_store_content(content, batch)))
+            if asked and number % 2:
+                turns.busy += await _questions(scratch, until=storing)
+                await storing
+                await copied.copy_new()
+                turns.idle += await _questions(scratch, most=ASKED_BETWEEN)
+            else:
+                turns.ours.append(await storing)
+                turns.theirs.append(await copied.copy_new())
+                turns.rows.append(size)
+            if scratch.progress:
+                scratch.progress(Progress(task, start + size, rows, "rows"))
+    return turns
+
+
+async def _imported_beside_embedder(scratch: _Scratch, texts: int) -> _Turns:
+    turns = _Turns()
+    library, embedder = scratch.library, scratch.embedder
+    rows = _like_starter()
+    while part := list(islice(rows, min(TEXTS_AT_ONCE, texts - sum(turns.rows)))):
+        turns.ours.append(await _seconds(Importer(library).import_rows(part)))
+        turns.theirs.append(await _seconds(_embedded(embedder, part)))
+        turns.rows.append(len(part))
+        if scratch.progress:
+            scratch.progress(Progress("Embedding and storing", sum(turns.rows), texts, "rows"))
+    turns.idle += await _questions(scratch, most=QUESTIONS)
+    part = list(islice(rows, min(TEXTS_AT_ONCE, max(64, texts // ASKED_SHARE))))
+    importing = asyncio.create_task(_seconds(Importer(library).import_rows(part)))
+    turns.busy += await _questions(scratch, until=importing)
+    await importing
+    return turns
+
+
+async def _embedded(embedder: Embedder, rows: Sequence[Mapping[str, Any]]) -> None:
+    contents = [scenario_from(row) for row in rows]
+    await embedder.embed([embedded_text(content) for content in contents], "passage")
+    await embedder.embed([q for content in contents for q in content.example_questions], "query")
+
+
+async def _seconds(work: Awaitable[object]) -> float:
+    started = time.perf_counter()
+    await work
+    return time.perf_counter() - started
 
 
 async def _questions(
-    library: VectorOperations, most: int, until: "asyncio.Task[None] | None" = None
+    scratch: _Scratch, *, most: int = sys.maxsize, until: "asyncio.Task[float] | None" = None
 ) -> list[float]:
-    """The seconds that each question took, asked one after the other; none is asked twice."""
-    times = []
-    for number, question in zip(range(most), cycle(golden_questions()), strict=False):
+    """The seconds that each question took, asked one after the other."""
+    times: list[float] = []
+    for question in islice(scratch.questions, most):
+        times.append(await _seconds(scratch.library.search(question, 5, 0.0)))
+        await asyncio.sleep(PAUSE_SECONDS)
         if until and until.done():
             break
-        started = time.perf_counter()
-        await library.search(f"{question.text} ({number})", 5, 0.0)
-        times.append(time.perf_counter() - started)
-        await asyncio.sleep(PAUSE_SECONDS)
     return times
+
+
+def _asked() -> Iterator[str]:
+    """Questions without end, no two alike."""
+    for number, question in zip(count(1), cycle(golden_questions()), strict=False):
+        yield f"{question.text} ({number})"
 
 
 def _like_starter() -> Iterator[Mapping[str, Any]]:
     """Rows without end, as long as those of the starter library and no two alike."""
     for number, row in zip(count(1), cycle(starter_rows()), strict=False):
         yield {**row, "id": f"bench-{number}", "name": f"{row['name']} ({number})"}
+
+
+def _rates(what: str, turns: _Turns) -> Comparison:
+    ours, theirs = (sum(turns.rows) / sum(seconds) for seconds in (turns.ours, turns.theirs))
+    each = [theirs / ours for ours, theirs in zip(turns.ours, turns.theirs, strict=True)]
+    low, high = (float(np.quantile(each, share)) for share in (0.25, 0.75))
+    return Comparison(
+        what=what, ours=ours, theirs=theirs, unit="rows/s", ratio=ours / theirs, spread=(low, high)
+    )
+
+
+def _waits(what: str, turns: _Turns) -> list[Comparison]:
+    return [
+        comparison(
+            f"{what}: {share:.0%} of {len(turns.busy)} ready",
+            [1000 * float(np.quantile(times, share)) for times in (turns.busy, turns.idle)],
+            "ms",
+        )
+        for share in (0.5, 0.95)
+    ]
+
+
+def _alone(what: str, ours: float, unit: str) -> Comparison:
+    return Comparison(what=what, ours=ours, theirs=None, unit=unit, ratio=None)
+
+
+def _memory(before: float | None) -> list[Comparison]:
+    peak = _peak_megabytes()
+    if peak is None or before is None:
+        return []
+    return [comparison("peak memory of this process, against before", [peak, before], "MB")]
+
+
+def _peak_megabytes() -> float | None:
+    """The most memory that this process has had, if the system tells."""
+    if sys.platform == "win32":
+        return None
+    import resource  # noqa: PLC0415 - not there on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)

@@ -14,3 +14,34 @@ UPDATE staffroom.generations SET calibration = %(calibration)s WHERE model = %(m
 -- Entered together with its table, by the owner.
 INSERT INTO staffroom.generations (generation_id, model, dimensions, vectors_table)
 VALUES (%(generation_id)s, %(model)s, %(dimensions)s, %(vectors_table)s);
+
+-- name: remove_generation
+-- Nothing refers to it any more, by the owner.
+DELETE FROM staffroom.generations WHERE generation_id = %(generation_id)s;
+
+-- name: new_rows
+-- What a table of scenarios' rows got after the given scenario, to be copied out.
+SELECT t.* FROM staffroom.{vectors} AS t
+WHERE t.tenant_id = %(tenant_id)s AND t.scenario_id > %(after)s
+
+-- name: new_postings
+-- As new_rows. Looked up one by one: no index leads from a scenario to them.
+SELECT p.*
+FROM staffroom.scenario_words AS w
+CROSS JOIN LATERAL string_to_table(split_part(ltrim(w.words::text, '{{'), '}}', 1), ',') AS pair
+CROSS JOIN LATERAL (
+    SELECT t.*
+    FROM staffroom.postings AS t
+    WHERE t.tenant_id = %(tenant_id)s AND t.term = split_part(pair, ':', 1)::integer
+        AND t.weight = split_part(pair, ':', 2)::real AND t.scenario_id = w.scenario_id
+    OFFSET 0
+) AS p
+WHERE w.tenant_id = %(tenant_id)s AND w.scenario_id > %(after)s
+
+-- name: newest_scenario
+-- What the library got last.
+SELECT s.scenario_id
+FROM staffroom.scenarios AS s
+WHERE s.tenant_id = %(tenant_id)s
+ORDER BY s.scenario_id DESC
+LIMIT 1;
