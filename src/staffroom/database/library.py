@@ -158,6 +158,8 @@ class Library:
 
     async def repeated(self, rows: Sequence[NumberedContent]) -> dict[int, RowEffect]:
         """By their number, the new rows that say the same as another scenario or an earlier row."""
+        if not rows:
+            return {}
         keys = [source_key(row.content) for row in rows]
         digests = [content_sha256(row.content) for row in rows]
         async with self._database.read(self._tenant_id) as connection:

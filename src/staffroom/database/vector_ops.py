@@ -1,6 +1,5 @@
 """VectorOperations: everything that Staffroom keeps and finds, for one tenant."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, get_args
@@ -11,7 +10,7 @@ import psycopg
 
 from staffroom.config import DEFAULT_TENANT, SIMILARITY_THRESHOLD
 from staffroom.database.backup import Backups
-from staffroom.database.batch import NumberedContent, Row, RowEffect, RowReader, errors_of, report
+from staffroom.database.batch import NumberedContent, Row, RowEffect
 from staffroom.database.catalogue import Catalogue
 from staffroom.database.connection import Database
 from staffroom.database.drafts import Drafts
@@ -27,6 +26,7 @@ from staffroom.database.items import NOT_AHEAD, Ahead
 from staffroom.database.library import Library, Told
 from staffroom.database.likenesses import Likenesses
 from staffroom.database.merging import Merging
+from staffroom.database.parts import store_in_parts
 from staffroom.database.rows import check_vectors
 from staffroom.database.search import Candidates, Searcher, Wanted
 from staffroom.database.standings import Standings
@@ -161,17 +161,12 @@ class VectorOperations:
 
         Shape: embeddings (rows, dimensions), rows of unit length, of the model in use.
         Rows that the library already has in this form, under whatever id, are left out. Rows
-        are numbered from 1 in the report.
+        are numbered from 1 in the report. Many rows are stored in parts, each wholly or not at all:
+        if one cannot be, the error says how many rows before it are stored.
         """
         if embeddings is not None:
             embeddings = check_vectors(embeddings, len(content), self._embedder.dimensions)
-        valid, others = RowReader().read(enumerate(content, start=1))
-        repeated = await self.repeated(valid)
-        due = [row for row in valid if row.row not in repeated]
-        ready = None if embeddings is None else embeddings[[row.row - 1 for row in due]]
-        effects = [*await self._library.store_numbered(due, ready), *others, *repeated.values()]
-        effects.sort(key=lambda effect: effect.row)
-        return report(Counter(effect.effect for effect in effects), errors_of(effects))
+        return await store_in_parts(self._library, content, embeddings)
 
     async def store_numbered(
         self,
@@ -190,7 +185,7 @@ class VectorOperations:
 
     async def repeated(self, rows: Sequence[NumberedContent]) -> dict[int, RowEffect]:
         """By their number, the new rows that say the same as another scenario or an earlier row."""
-        return await self._library.repeated(rows) if rows else {}
+        return await self._library.repeated(rows)
 
     async def embed_ahead(self, contents: Sequence[ScenarioContent]) -> Ahead:
         """As `Library.embed_ahead`, for rows that will probably be stored."""
