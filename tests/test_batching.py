@@ -13,7 +13,7 @@ import pytest
 from staffroom.content.batching import CHARACTERS_PER_TOKEN, MAX_TOKENS, next_batch
 from staffroom.content.formats import FileRow, RowFile
 from staffroom.content.importer import MAX_LISTED, Batch, Importer
-from staffroom.content.threads import one_ahead
+from staffroom.database.parts import one_ahead
 from staffroom.database.seen import MOST
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.types import Progress

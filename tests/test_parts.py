@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from staffroom.database import parts
+from staffroom.database.batch import Row
 from staffroom.database.library import Library
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import DatabaseUnavailable, InputError
+from staffroom.types import ScenarioContent
 from tests.fakes import WordEmbedder
 
 
@@ -57,6 +59,18 @@ async def test_rows_are_numbered_through_all_parts_and_known_from_one_to_the_nex
         (15, "description"),
         (28, "id"),
     ]
+
+
+async def test_what_the_database_refuses_of_a_later_part_is_one_row(
+    vector_ops: VectorOperations, embedder: WordEmbedder
+) -> None:
+    content: list[Row] = [*rows(25)]
+    content[17] = ScenarioContent(name="Row", description="Not storable \x00")
+
+    for ready in (np.eye(embedder.dimensions, dtype=np.float32)[:25], None):
+        report = await vector_ops.batch_store_content(content, ready)
+        assert (report["stored"] + report["unchanged"], report["failed"]) == (24, 1)
+        assert [error["row"] for error in report["errors"]] == [18]
 
 
 async def test_a_part_that_fails_ends_the_call_which_tells_what_is_stored(

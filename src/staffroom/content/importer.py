@@ -15,7 +15,7 @@ from typing import Final
 from staffroom.config import BATCH_SIZE
 from staffroom.content.batching import next_batch
 from staffroom.content.formats import FileRow, RowFile, open_rows
-from staffroom.content.threads import in_thread, one_ahead
+from staffroom.content.threads import in_thread
 from staffroom.database.batch import (
     Effect,
     NumberedContent,
@@ -28,7 +28,8 @@ from staffroom.database.batch import (
     report,
 )
 from staffroom.database.connection import Connection
-from staffroom.database.items import Ahead
+from staffroom.database.items import NOT_AHEAD, Ahead
+from staffroom.database.parts import one_ahead
 from staffroom.database.seen import SeenKeys
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import UnavailableError
@@ -66,7 +67,7 @@ class _Read:
     rows: Sequence[FileRow]
     valid: Sequence[NumberedContent]
     others: Sequence[RowEffect]
-    ahead: Ahead = field(default_factory=dict)
+    ahead: Ahead = NOT_AHEAD
 
     def between(self, after: int, last: int, effects: Sequence[RowEffect]) -> Batch:
         """The rows after a number, up to another, whose valid ones had those effects."""

@@ -1,8 +1,7 @@
 """Work that would keep others waiting is done beside them."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, Callable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -34,24 +33,3 @@ def pulled(items: AsyncIterable[T]) -> Iterator[T]:
             yield item[0]
 
     return pull()
-
-
-@asynccontextmanager
-async def one_ahead(make: Callable[[], Awaitable[T]]) -> AsyncIterator[Callable[[], Awaitable[T]]]:
-    """What is made one after the other: each is begun when the one before it is taken.
-
-    What nobody took is given up at the end of the block.
-    """
-    begun = asyncio.ensure_future(make())
-
-    async def following() -> T:
-        nonlocal begun
-        made = await begun
-        begun = asyncio.ensure_future(make())
-        return made
-
-    try:
-        yield following
-    finally:
-        begun.cancel()
-        await asyncio.gather(begun, return_exceptions=True)

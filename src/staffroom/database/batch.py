@@ -58,8 +58,9 @@ class RowReader:
         for number, row in rows:
             try:
                 content = _content(row)
-                if self._is_new(number, content):
-                    valid.append(NumberedContent(number, content, self._same(number, content)))
+                digest = content_sha256(content)
+                if self._is_new(number, content, digest):
+                    valid.append(NumberedContent(number, content, self._same(number, digest)))
                 else:
                     others.append(RowEffect(number, content.name, "duplicate"))
             except InvalidScenario as error:
@@ -67,8 +68,7 @@ class RowReader:
                 others.append(RowEffect(number, name, "invalid", error.field, error.reason))
         return valid, others
 
-    def _is_new(self, number: int, content: ScenarioContent) -> bool:
-        digest = content_sha256(content)
+    def _is_new(self, number: int, content: ScenarioContent, digest: bytes) -> bool:
         first, first_digest = self.seen.first(source_key(content), number, digest)
         if digest != first_digest:
             raise InvalidScenario(
@@ -76,8 +76,8 @@ class RowReader:
             )
         return first == number
 
-    def _same(self, number: int, content: ScenarioContent) -> int | None:
-        first, _ = self.contents.first(content_sha256(content).hex(), number, b"")
+    def _same(self, number: int, digest: bytes) -> int | None:
+        first, _ = self.contents.first(digest.hex(), number, b"")
         return None if first == number else first
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,13 +11,25 @@ from staffroom.database.connection import Connection
 from staffroom.database.generations import Generation
 from staffroom.database.statements import statement
 from staffroom.database.store import Item, Known, TextVectors
-from staffroom.scenario import embedded_text
-from staffroom.types import Embedder, Role, ScenarioContent, Vector
+from staffroom.scenario import embedded_text, indexed_words
+from staffroom.types import Embedder, Role, ScenarioContent, Vector, Vectors
 
-Ahead = Mapping[tuple[Role, str], Vector]
-"""Vectors of texts that will probably be stored, by what the texts are and what they say."""
 
-NOT_AHEAD: Final[Ahead] = MappingProxyType({})
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What was made of texts that will probably be stored."""
+
+    vectors: Mapping[tuple[Role, str], Vector] = field(default_factory=dict)
+    """By what the texts are and what they say."""
+    words: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """By the language of a scenario and the text whose words lead to it."""
+
+    def words_of(self, content: ScenarioContent) -> Mapping[str, Any] | None:
+        """The words that lead to the scenario, if they were found."""
+        return self.words.get(_spoken(content))
+
+
+NOT_AHEAD: Final = Ahead()
 
 Text = tuple[str, str, tuple[str, ...], str]
 """What is embedded and indexed of a scenario: name, description, example questions, language."""
@@ -59,7 +70,7 @@ async def items_of(
     """The contents with their vectors, or without where nothing of their text is new.
 
     An example question is embedded as a question, and only if the scenario did not have it. What
-    was embedded ahead is not embedded again.
+    was made ahead is not made again.
     """
     had = [before.get(known.scenario_id, _NOTHING) if known else _NOTHING for _, known in contents]
     since = [_kept_since(*pair, of) for pair, of in zip(contents, had, strict=True)]
@@ -86,13 +97,26 @@ async def items_of(
         for whole, of in zip(wholes, examples, strict=True)
     )
     return [
-        Item(content, next(made)) if kept is None else Item(content, None, kept)
+        Item(content, next(made), words=ahead.words_of(content))
+        if kept is None
+        else Item(content, None, kept)
         for (content, _), kept in zip(contents, since, strict=True)
     ]
 
 
-def vectors_of(items: Iterable[Item]) -> Ahead:
-    """The vectors of the items' texts, to be stored later."""
+def ready_items(
+    contents: Sequence[ScenarioContent], embeddings: Vectors, ahead: Ahead = NOT_AHEAD
+) -> list[Item]:
+    """The contents with embeddings of their own, which they bring without those of questions."""
+    none = np.empty((0, embeddings.shape[1]), np.float32)
+    return [
+        Item(content, TextVectors(vector, none), words=ahead.words_of(content))
+        for content, vector in zip(contents, embeddings, strict=True)
+    ]
+
+
+def vectors_of(items: Iterable[Item]) -> dict[tuple[Role, str], Vector]:
+    """The vectors of the items' texts, as `Ahead` has them."""
     made: dict[tuple[Role, str], Vector] = {}
     for item in items:
         if item.vectors:
@@ -100,6 +124,11 @@ def vectors_of(items: Iterable[Item]) -> Ahead:
             questions = zip(item.content.example_questions, item.vectors.examples, strict=True)
             made.update((("query", question), vector) for question, vector in questions)
     return made
+
+
+def words_of(items: Iterable[Item]) -> dict[tuple[str, str], Mapping[str, Any]]:
+    """The words of the items' texts, as `Ahead` has them."""
+    return {_spoken(item.content): item.words for item in items if item.words is not None}
 
 
 def _kept_since(content: ScenarioContent, known: Known | None, had: Before) -> int | None:
@@ -115,7 +144,8 @@ async def _vectors(
     ahead: Ahead,
 ) -> list[list[Vector]]:
     """A vector for each text: the one that is there, or was made ahead, or a new one."""
-    there = [[kept.get(text, ahead.get((role, text))) for text in texts] for texts, kept in wanted]
+    made = ahead.vectors
+    there = [[kept.get(text, made.get((role, text))) for text in texts] for texts, kept in wanted]
     lacking = [
         text
         for (texts, _), found in zip(wanted, there, strict=True)
@@ -124,6 +154,10 @@ async def _vectors(
     ]
     new = iter(await embedder.embed(lacking, role)) if lacking else iter(())
     return [[next(new) if vector is None else vector for vector in found] for found in there]
+
+
+def _spoken(content: ScenarioContent) -> tuple[str, str]:
+    return content.metadata.language, indexed_words(content)
 
 
 def _text(content: ScenarioContent) -> Text:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-import numpy as np
 import psycopg
 
 from staffroom.database.batch import Effect, NumberedContent, RowEffect
@@ -18,8 +17,10 @@ from staffroom.database.items import (
     Ahead,
     Before,
     items_of,
+    ready_items,
     texts_before,
     vectors_of,
+    words_of,
 )
 from staffroom.database.rows import content_from_row
 from staffroom.database.statements import statement
@@ -28,7 +29,6 @@ from staffroom.database.store import (
     Known,
     Stored,
     TextChanged,
-    TextVectors,
     Within,
     add_audit,
     check_revision,
@@ -111,8 +111,8 @@ class Library:
 
         What the database refuses is one row: the batch is halved until that row stands alone.
         `told` hears of every row once, in the order of the rows, within the transaction that
-        stored it or, of a row that is refused, one of its own. What was embedded ahead is not
-        embedded again.
+        stored it or, of a row that is refused, one of its own. What was made ahead is not made
+        again.
         """
         if not rows:
             return []
@@ -181,9 +181,15 @@ class Library:
         return repeated
 
     async def embed_ahead(self, contents: Sequence[ScenarioContent]) -> Ahead:
-        """The vectors of those texts that storing the contents would embed if it happened now."""
+        """The vectors and words of those texts that storing the contents would embed if it happened
+        now."""
         _, due = await self._due(await self.generation(), contents)
-        return vectors_of(await items_of(*due, self._embedder))
+        items = await self._found(await items_of(*due, self._embedder))
+        return Ahead(vectors_of(items), words_of(items))
+
+    async def words_ahead(self, contents: Sequence[ScenarioContent], embeddings: Vectors) -> Ahead:
+        """The words of contents that will be stored with those embeddings."""
+        return Ahead(words=words_of(await self._found(ready_items(contents, embeddings))))
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
         """Every scenario has a vector of the model in use, and its words. Returns how many had not.
@@ -272,12 +278,7 @@ class Library:
         while embeddings is None:
             with suppress(TextChanged):
                 return await self._store_changed(generation, contents, edit, ahead)
-        none = np.empty((0, embeddings.shape[1]), np.float32)
-        items = [
-            Item(content, TextVectors(vector, none))
-            for content, vector in zip(contents, embeddings, strict=True)
-        ]
-        return await self._write(generation, items, edit)
+        return await self._write(generation, ready_items(contents, embeddings, ahead), edit)
 
     async def _store_changed(
         self,
@@ -340,8 +341,7 @@ class Library:
     ) -> list[Stored]:
         if not items and not edit.within:
             return []
-        async with self._database.read(self._tenant_id) as connection:
-            items = await with_words(connection, items)
+        items = await self._with_words(items)
         async with self._database.transaction(self._tenant_id) as connection:
             stored: list[Stored] = []
             if items:
@@ -357,6 +357,18 @@ class Library:
             if edit.within:
                 await edit.within(connection, stored)
             return stored
+
+    async def _found(self, items: Sequence[Item]) -> Sequence[Item]:
+        # Where the database refuses a text, storing finds out which, and says so.
+        with suppress(psycopg.DataError):
+            return await self._with_words(items)
+        return items
+
+    async def _with_words(self, items: Sequence[Item]) -> Sequence[Item]:
+        if all(item.words is not None or item.vectors is None for item in items):
+            return items
+        async with self._database.read(self._tenant_id) as connection:
+            return await with_words(connection, items)
 
 
 _Due = tuple[list[tuple[ScenarioContent, Known | None]], dict[UUID, Before]]

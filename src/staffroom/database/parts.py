@@ -1,18 +1,62 @@
-"""Many rows in one call are stored in parts, one after the other, each in one transaction."""
+"""Rows are stored part by part, and the next part is prepared while one is stored."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import closing
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
-from staffroom.database.batch import Effect, Row, RowEffect, RowReader, errors_of, report
+from staffroom.database.batch import (
+    Effect,
+    NumberedContent,
+    Row,
+    RowEffect,
+    RowReader,
+    errors_of,
+    report,
+)
+from staffroom.database.items import Ahead
 from staffroom.database.library import Library
 from staffroom.database.seen import SeenKeys
 from staffroom.errors import StaffroomError
 from staffroom.types import ImportReport, RowError, Vectors
 
+T = TypeVar("T")
+
 ROWS_AT_ONCE: Final = 512
 """Rows of a part: about half a second of writing, for which an editor's save has to wait."""
+
+
+@asynccontextmanager
+async def one_ahead(make: Callable[[], Awaitable[T]]) -> AsyncIterator[Callable[[], Awaitable[T]]]:
+    """What is made one after the other: each is begun when the one before it is taken.
+
+    What nobody took is given up at the end of the block.
+    """
+    begun = asyncio.ensure_future(make())
+
+    async def following() -> T:
+        nonlocal begun
+        made = await begun
+        begun = asyncio.ensure_future(make())
+        return made
+
+    try:
+        yield following
+    finally:
+        begun.cancel()
+        await asyncio.gather(begun, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Rows to be stored, with what is made of them already, and the effects of the others."""
+
+    due: Sequence[NumberedContent]
+    others: Sequence[RowEffect]
+    ready: Vectors | None
+    ahead: Ahead
 
 
 async def store_in_parts(
@@ -21,36 +65,52 @@ async def store_in_parts(
     """Every valid row is stored, in the order of the rows, with its ready embedding if one is
     given. Returns what became of them, numbered from 1.
 
+    Each part is one transaction.
     Raises: StaffroomError, which says how far it came, if a part cannot be stored: those before it
         are, and those after it are not.
     """
     counts: Counter[Effect] = Counter()
     errors: list[RowError] = []
+    starts = iter(range(0, len(content), ROWS_AT_ONCE))
     with closing(SeenKeys()) as seen, closing(SeenKeys()) as contents:
         reader = RowReader(seen, contents)
-        for start in range(0, len(content), ROWS_AT_ONCE):
-            rows = content[start : start + ROWS_AT_ONCE]
-            ready = None if embeddings is None else embeddings[start : start + ROWS_AT_ONCE]
-            try:
-                effects = await _store_part(library, reader, start, rows, ready)
-            except StaffroomError as error:
-                if start:
-                    error.args = (_with_progress(str(error), start, len(content)),)
-                raise
-            counts.update(effect.effect for effect in effects)
-            errors += errors_of(effects)
+
+        async def prepare() -> _Part | None:
+            start = next(starts, None)
+            if start is None:
+                return None
+            valid, others = reader.read(enumerate(content[start : start + ROWS_AT_ONCE], start + 1))
+            return await _prepared(library, valid, others, embeddings)
+
+        try:
+            async with one_ahead(prepare) as following:
+                while part := await following():
+                    effects = await library.store_numbered(part.due, part.ready, ahead=part.ahead)
+                    effects = sorted([*effects, *part.others], key=lambda effect: effect.row)
+                    counts.update(effect.effect for effect in effects)
+                    errors += errors_of(effects)
+        except StaffroomError as error:
+            if done := counts.total():
+                error.args = (_with_progress(str(error), done, len(content)),)
+            raise
     return report(counts, errors)
 
 
-async def _store_part(
-    library: Library, reader: RowReader, start: int, rows: Sequence[Row], ready: Vectors | None
-) -> list[RowEffect]:
-    valid, others = reader.read(enumerate(rows, start=start + 1))
+async def _prepared(
+    library: Library,
+    valid: Sequence[NumberedContent],
+    others: Sequence[RowEffect],
+    embeddings: Vectors | None,
+) -> _Part:
     repeated = await library.repeated(valid)
     due = [row for row in valid if row.row not in repeated]
-    theirs = None if ready is None else ready[[row.row - start - 1 for row in due]]
-    effects = [*await library.store_numbered(due, theirs), *others, *repeated.values()]
-    return sorted(effects, key=lambda effect: effect.row)
+    contents = [row.content for row in due]
+    if embeddings is None:
+        ready, ahead = None, await library.embed_ahead(contents)
+    else:
+        ready = embeddings[[row.row - 1 for row in due]]
+        ahead = await library.words_ahead(contents, ready)
+    return _Part(due, [*others, *repeated.values()], ready, ahead)
 
 
 def _with_progress(message: str, done: int, total: int) -> str:
