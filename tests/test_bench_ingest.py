@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from staffroom.cli.measure import _print_comparisons
+from staffroom.cli.measure import ingest as ingest_command
 from staffroom.config import DEFAULT_TENANT
 from staffroom.database.connection import Database
 from staffroom.database.copying import (
@@ -16,7 +18,9 @@ from staffroom.database.copying import (
 )
 from staffroom.database.generations import open_generation
 from staffroom.database.vector_ops import VectorOperations
+from staffroom.errors import InputError
 from staffroom.evaluation import ingest
+from staffroom.evaluation.benchmark import Comparison
 from staffroom.evaluation.ingest import bench_ingest
 from tests.fakes import WordEmbedder
 
@@ -64,6 +68,29 @@ async def test_stored_rows_are_held_against_copy_and_the_embedder(
     assert memory["ours"] >= (memory["theirs"] or 0) > 0
     assert [kept.content.name for kept in await vector_ops.list_scenarios()] == ["Kept"]
     assert await rows_of(database, LEFT) == []
+
+
+async def test_a_part_of_which_nothing_is_wanted_is_left_out(
+    database: Database, embedder: WordEmbedder
+) -> None:
+    found = await bench_ingest(database, embedder, ready=0, texts=0)
+
+    assert [row["unit"] for row in found] == ["MB"]
+
+
+def test_too_few_rows_to_measure_are_refused() -> None:
+    with pytest.raises(InputError, match=r"--rows 255 is too few to measure. Give 256 or more"):
+        ingest_command(rows=255, texts=0)
+
+
+def test_how_far_a_ratio_varied_is_printed_behind_it(capsys: pytest.CaptureFixture[str]) -> None:
+    rates = Comparison(
+        what="Stored", ours=30, theirs=40, unit="rows/s", ratio=0.75, spread=(0.7, 0.812)
+    )
+
+    _print_comparisons([rates], json=False)
+
+    assert "0.75 (0.70 to 0.81)" in capsys.readouterr().out
 
 
 async def test_copy_gets_all_rows_of_every_batch_and_what_a_killed_run_left_is_cleared(

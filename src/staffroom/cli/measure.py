@@ -24,7 +24,7 @@ from staffroom.evaluation.calibrate import CalibrationReport
 from staffroom.evaluation.calibrate import calibrate as fit_calibration
 from staffroom.evaluation.evaluate import scratch_library
 from staffroom.evaluation.grounding import evaluate_grounding, fit_support, read_claims
-from staffroom.evaluation.ingest import bench_ingest
+from staffroom.evaluation.ingest import LEAST_READY, LEAST_TEXTS, bench_ingest
 from staffroom.evaluation.load import measure_load
 from staffroom.evaluation.runs import MODES
 from staffroom.models import model_path
@@ -207,12 +207,16 @@ def search_(
 @bench.command()
 def ingest(
     rows: Annotated[
-        int, typer.Option(min=256, max=1_000_000, help="Rows with ready vectors to store.")
+        int,
+        typer.Option(min=0, max=1_000_000, help="Rows with ready vectors to store; 0 for none."),
     ] = 20_000,
-    texts: Annotated[int, typer.Option(min=64, help="Rows to embed and store.")] = 512,
+    texts: Annotated[int, typer.Option(min=0, help="Rows to embed and store; 0 for none.")] = 512,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
     """Store rows, beside bare COPY and the embedder alone, while questions are asked."""
+    for option, given, least in (("--rows", rows, LEAST_READY), ("--texts", texts, LEAST_TEXTS)):
+        if 0 < given < least:
+            raise InputError(f"{option} {given} is too few to measure. Give {least} or more, or 0.")
 
     async def work(app: App) -> list[Comparison]:
         with progress_bars() as progress:

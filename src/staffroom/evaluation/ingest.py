@@ -44,6 +44,9 @@ READY_AT_ONCE: Final = 4_096
 TEXTS_AT_ONCE: Final = 4_096
 """Rows to be embedded that are imported, then embedded alone, before it is the import's turn."""
 
+LEAST_READY: Final = 256
+LEAST_TEXTS: Final = 64
+
 QUESTIONS: Final = 100
 ASKED_BETWEEN: Final = 8
 """Questions in a library that nobody writes to: after the import, and after turns of COPY."""
@@ -89,25 +92,39 @@ async def bench_ingest(
 ) -> list[Comparison]:
     """Rows with ready vectors against COPY of the same finished rows into the same tables, without
     and with the vector index; rows as long as the starter library's against the embedder alone; how
-    long questions take meanwhile; and what memory it takes. Nothing of it is kept."""
+    long questions take meanwhile; and what memory it takes. Nothing of it is kept.
+
+    Where no rows or no texts are wanted, that part is left out.
+    """
     await embedder.embed(["Is the model loaded?"], "query")
     before = _peak_megabytes()
+    found: list[Comparison] = []
+    if ready:
+        found += await _bench_ready(database, embedder, ready, progress)
+    if texts:
+        async with _scratch(database, embedder, progress) as scratch:
+            imported = await _imported_beside_embedder(scratch, texts)
+        found += [
+            _rates(f"{texts:,} rows embedded and stored, against the embedder alone", imported),
+            *_waits("search while they were imported, against idle", imported),
+        ]
+    return found + _memory(before)
+
+
+async def _bench_ready(
+    database: Database, embedder: Embedder, rows: int, progress: ProgressListener | None
+) -> list[Comparison]:
     async with _scratch(database, embedder, progress) as scratch:
         definition = await drop_vector_index(database, scratch.generation)
-        bare = await _stored_beside_copy(scratch, ready, "Storing, no vector index")
+        bare = await _stored_beside_copy(scratch, rows, "Storing, no vector index")
         built = await build_vector_index(database, definition)
     async with _scratch(database, embedder, progress) as scratch:
-        indexed = await _stored_beside_copy(scratch, ready, "Storing", asked=True)
-    async with _scratch(database, embedder, progress) as scratch:
-        imported = await _imported_beside_embedder(scratch, texts)
+        indexed = await _stored_beside_copy(scratch, rows, "Storing", asked=True)
     return [
-        _rates(f"{ready:,} ready rows stored without the vector index, against COPY", bare),
-        _alone(f"vector index of {ready:,} rows built", built, "s"),
-        _rates(f"{ready:,} ready rows stored with it, against COPY with it", indexed),
+        _rates(f"{rows:,} ready rows stored without the vector index, against COPY", bare),
+        _alone(f"vector index of {rows:,} rows built", built, "s"),
+        _rates(f"{rows:,} ready rows stored with it, against COPY with it", indexed),
         *_waits("search while they were stored, against idle", indexed),
-        _rates(f"{texts:,} rows embedded and stored, against the embedder alone", imported),
-        *_waits("search while they were imported, against idle", imported),
-        *_memory(before),
     ]
 
 
