@@ -59,6 +59,15 @@ async def build_vector_index(database: Database, definition: str) -> float:
     return time.perf_counter() - started
 
 
+async def count_rows(database: Database, generation: Generation) -> None:
+    """The planner knows about how many rows the library's tables have, as autovacuum tells it
+    within a minute."""
+    async with database.owner_transaction() as connection:
+        for table in (*TABLES, generation.vectors_table):
+            name = sql.Identifier("staffroom", table)
+            await connection.execute(sql.SQL("ANALYZE {}").format(name))
+
+
 class CopiedTables:
     """Tables of the same columns and indexes as the library's, filled by COPY alone."""
 

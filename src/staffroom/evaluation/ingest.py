@@ -22,6 +22,7 @@ from staffroom.database.connection import Database
 from staffroom.database.copying import (
     build_vector_index,
     copied_beside,
+    count_rows,
     drop_vector_index,
     scratch_generation,
 )
@@ -43,6 +44,9 @@ READY_AT_ONCE: Final = 4_096
 
 TEXTS_AT_ONCE: Final = 4_096
 """Rows to be embedded that are imported, then embedded alone, before it is the import's turn."""
+
+WARM_UP: Final = 512
+WARM_UP_SEED: Final = 1 << 32
 
 LEAST_READY: Final = 256
 LEAST_TEXTS: Final = 64
@@ -165,8 +169,10 @@ async def _stored_beside_copy(
     library = scratch.library
     source = synthetic_rows()
     centres = await starter_vectors(scratch.embedder)
+    await _warm_up(scratch, centres)
     at_once = min(READY_AT_ONCE, -(-rows // 2))
     async with copied_beside(scratch.database, library.tenant_id, scratch.generation) as copied:
+        await copied.copy_new()
         for number, start in enumerate(range(0, rows, at_once)):
             size = min(at_once, rows - start)
             content = list(islice(source, size))
@@ -190,6 +196,7 @@ async def _imported_beside_embedder(scratch: _Scratch, texts: int) -> _Turns:
     turns = _Turns()
     library, embedder = scratch.library, scratch.embedder
     rows = _like_starter()
+    await _warm_up(scratch, await starter_vectors(embedder))
     while part := list(islice(rows, min(TEXTS_AT_ONCE, texts - sum(turns.rows)))):
         turns.ours.append(await _seconds(Importer(library).import_rows(part)))
         turns.theirs.append(await _seconds(_embedded(embedder, part)))
@@ -202,6 +209,14 @@ async def _imported_beside_embedder(scratch: _Scratch, texts: int) -> _Turns:
     turns.busy += await _questions(scratch, until=importing)
     await importing
     return turns
+
+
+async def _warm_up(scratch: _Scratch, centres: Vectors) -> None:
+    """A few rows are there, and the planner knows of them: for tables that it holds to be empty, as
+    those that were just erased are, any index seems as good, until autovacuum has been there."""
+    rows = [{"id": f"first-{n}", "text": f"Scenario {n} of the first."} for n in range(WARM_UP)]
+    await scratch.library.batch_store_content(rows, nearby(centres, WARM_UP, seed=WARM_UP_SEED))
+    await count_rows(scratch.database, scratch.generation)
 
 
 async def _embedded(embedder: Embedder, rows: Sequence[Mapping[str, Any]]) -> None:
