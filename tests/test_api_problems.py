@@ -187,7 +187,8 @@ def _gone(settings: Settings) -> Any:
 
 def test_every_error_of_the_product_is_some_kind_of_problem() -> None:
     for error in all_errors(errors.StaffroomError):
-        instance = error("field", "reason") if error is errors.InvalidScenario else error("message")
+        is_scenario = error is errors.InvalidScenario
+        instance = error("field", "code", "reason") if is_scenario else error("message")
         assert kind_of(instance).status in {404, 409, 412, 422, 503}
 
 

@@ -153,7 +153,8 @@ def all_errors(family: type[errors.StaffroomError]) -> Iterator[type[errors.Staf
 def test_every_error_has_an_exit_code_and_a_place_in_the_drawn_tree() -> None:
     drawn = errors.__doc__ or ""
     for error in all_errors(errors.StaffroomError):
-        instance = error("field", "reason") if error is errors.InvalidScenario else error("message")
+        is_scenario = error is errors.InvalidScenario
+        instance = error("field", "code", "reason") if is_scenario else error("message")
         assert exit_code(instance) in {2, 4, 75, 78}
         assert f" {error.__name__} " in drawn
         assert error.__module__ == "staffroom.errors"

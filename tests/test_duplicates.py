@@ -112,7 +112,8 @@ async def test_a_row_that_repeats_an_earlier_one_is_told(
     )
     assert [row.same_as for row in valid] == [None, 1, None]
     told = await vector_ops.repeated(valid)
-    assert told == {2: RowEffect(2, "Phones", "duplicate", reason="the same as row 1")}
+    reason = "the same as row 1"
+    assert told == {2: RowEffect(2, "Phones", "duplicate", "", reason, "same_row", {"number": 1})}
 
 
 async def test_the_report_names_a_thousand_and_counts_all(

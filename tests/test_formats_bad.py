@@ -33,7 +33,7 @@ def read(path: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """The values of the good rows, and the errors of the others."""
     rows = list(open_rows(path).rows)
     good = [dict(row.values) for row in rows if not row.error]  # type: ignore[arg-type]
-    return good, [f"{row.place}: {row.error}" for row in rows if row.error]
+    return good, [f"{row.place}: {row.error.reason}" for row in rows if row.error]
 
 
 # Archives
@@ -112,7 +112,7 @@ def test_an_archive_packed_to_fill_the_disk_is_stopped_while_it_is_unpacked(tmp_
     path = pack(tmp_path / "a.zip", {"a.csv": CSV, "bomb.csv": b"text\n" + b"a" * 40_000_000})
     rows = open_rows(path).rows
 
-    assert next(rows).error == ""
+    assert next(rows).error is None
     with pytest.raises(UnreadableFile, match=r"bomb\.csv is packed into [\d,]+ bytes"):
         next(rows)
 

@@ -125,7 +125,7 @@ async def test_a_file_is_inspected_imported_by_a_mapping_and_the_mapping_is_reme
     seen = (await sent(client, content, "/inspect")).json()
     assert seen == {
         "format": "csv", "encoding": "utf-8", "delimiter": ";", "sheet": "", "sheets": [],
-        "header_row": 1, "guessed": [], "missing": [],
+        "header_row": 1, "guessed": [], "missing": [], "mapping": {},
         "columns": [
             {"name": "Problem", "guess": "description", "confidence": SPOKEN,
              "samples": ["Zoë is late."]},
@@ -147,6 +147,7 @@ async def test_a_file_is_inspected_imported_by_a_mapping_and_the_mapping_is_reme
     again = (await sent(client, content, "/inspect")).json()
     assert {each["name"]: each["guess"] for each in again["columns"]} == mapping
     assert {each["confidence"] for each in again["columns"]} == {NAMED}
+    assert again["mapping"] == mapping
 
 
 async def test_refused_rows_of_a_mapped_file_keep_its_own_columns(

@@ -457,6 +457,7 @@ def test_an_import_offers_what_can_be_asked_of_it(
 ) -> None:
     shown = {
         "id": "1", "file_name": "a.csv", "state": state, "wanted": wanted, "dry_run": False,
+        "keep_duplicates": False,
         "read": 5, "new": 1, "changed": 0, "unchanged": 1, "duplicate": 2, "failed": 1,
         "stored": 1, "rows": [], "stopped": None, "seconds_left": 200.0,
         "progress": {"done": 1, "total": 2, "unit": "bytes"},

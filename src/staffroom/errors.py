@@ -34,12 +34,18 @@ class InputError(StaffroomError):
 
 
 class InvalidScenario(InputError):
-    """A scenario cannot be stored. `field` names the part that is wrong."""
+    """A scenario cannot be stored. `field` names the part that is wrong.
 
-    def __init__(self, field: str, reason: str) -> None:
+    `code` and `values` say the same as `reason`, for whoever tells it in another language.
+    """
+
+    def __init__(self, field: str, code: str, reason: str, **values: str | int) -> None:
+        reason = reason.format(**values)
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+        self.code = code
+        self.values = values
 
 
 class EditConflict(InputError):
@@ -55,7 +61,15 @@ class ConflictError(InputError):
 
 
 class UnreadableFile(InputError):
-    """An import file cannot be read as what its name says it is."""
+    """An import file cannot be read as what its name says it is.
+
+    Where there is a `code`, it says why in other languages, too, with the `values`.
+    """
+
+    def __init__(self, message: str, code: str = "", **values: str | int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.values = values
 
 
 class NotFoundError(StaffroomError):

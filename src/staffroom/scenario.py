@@ -76,7 +76,7 @@ def scenario_from(row: Mapping[str, Any]) -> ScenarioContent:
     texts = {name: _text(name, values.get(name)) for name in ALIASES if name not in _NO_TEXTS}
     lists = {name: _list(name, values.get(name)) for name in LISTS}
     if not texts["description"]:
-        raise InvalidScenario("description", "is missing; say what the situation is")
+        raise InvalidScenario("description", "missing", "is missing; say what the situation is")
     return ScenarioContent(
         name=texts["name"] or shorten(texts["description"], DERIVED_NAME_LENGTH),
         description=texts["description"],
@@ -186,7 +186,8 @@ def _normal(name: str) -> str:
 def _refuse_typing_error(given: str, row: Mapping[str, Any]) -> None:
     nearest = difflib.get_close_matches(_normal(given), _KNOWN, n=1, cutoff=0.85)
     if nearest and nearest[0] not in map(_normal, row):
-        raise InvalidScenario(given, f"is no field of a scenario; did you mean {nearest[0]!r}?")
+        reason = "is no field of a scenario; did you mean {nearest!r}?"
+        raise InvalidScenario(given, "field_misspelt", reason, nearest=nearest[0])
 
 
 def _text(name: str, value: Any) -> str:
@@ -196,16 +197,17 @@ def _text(name: str, value: Any) -> str:
         return str(value)
     if not isinstance(value, str):
         kind = type(value).__name__
-        raise InvalidScenario(name, f"has to be text, not {kind} ({shorten(repr(value), 40)})")
+        reason = "has to be text, not {kind} ({value})"
+        told = shorten(repr(value), 40)
+        raise InvalidScenario(name, "no_text", reason, kind=kind, value=told)
     found = damage(value)
     if found:
-        raise InvalidScenario(name, found)
+        raise InvalidScenario(name, "damage", str(found), mark=found.mark, at=found.at)
     text = clean(value)
     longest = MAX_LENGTH.get(name, MAX_LENGTH_OTHERS)
     if len(text) > longest:
-        raise InvalidScenario(
-            name, f"is {len(text):,} characters long, {longest:,} are allowed; shorten or split it"
-        )
+        reason = "is {length:,} characters long, {most:,} are allowed; shorten or split it"
+        raise InvalidScenario(name, "too_long", reason, length=len(text), most=longest)
     return text
 
 
@@ -216,10 +218,11 @@ def _list(name: str, value: Any) -> tuple[str, ...]:
         return ()
     if not isinstance(value, list | tuple):
         kind = type(value).__name__
-        raise InvalidScenario(name, f"has to be a list of texts, not {kind}")
+        raise InvalidScenario(name, "no_list", "has to be a list of texts, not {kind}", kind=kind)
     items = tuple(dict.fromkeys(text for text in (_text(name, item) for item in value) if text))
     if len(items) > MAX_ITEMS:
-        raise InvalidScenario(name, f"has {len(items)} items, {MAX_ITEMS} are allowed")
+        reason = "has {length} items, {most} are allowed"
+        raise InvalidScenario(name, "too_many", reason, length=len(items), most=MAX_ITEMS)
     return items
 
 
@@ -238,7 +241,8 @@ def _language(text: str) -> str:
     if not text:
         return "en"
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", text):
-        raise InvalidScenario("language", f"is {text!r}; write a code such as en, fr or pt-BR")
+        reason = "is {value!r}; write a code such as en, fr or pt-BR"
+        raise InvalidScenario("language", "language", reason, value=text)
     return text
 
 
@@ -247,7 +251,9 @@ def _status(text: str) -> Status:
         return "published"
     status = text.lower().replace(" ", "_")
     if status not in STATUSES:
-        raise InvalidScenario("status", f"is {text!r}; write {', '.join(STATUSES)}")
+        known = ", ".join(STATUSES)
+        reason = "is {value!r}; write {known}"
+        raise InvalidScenario("status", "status", reason, value=text, known=known)
     return status
 
 
@@ -260,8 +266,10 @@ def _strength(value: Any) -> int | None:
     # A spreadsheet has no whole numbers: its 3 is 3.0.
     is_whole = isinstance(number, int | float) and not isinstance(number, bool)
     if not is_whole or number not in range(MAX_STRENGTH + 1):
+        reason = "is {value}; write a whole number from 0 to {most}"
+        told = repr(value)
         raise InvalidScenario(
-            "evidence_strength", f"is {value!r}; write a whole number from 0 to {MAX_STRENGTH}"
+            "evidence_strength", "strength", reason, value=told, most=MAX_STRENGTH
         )
     return int(number)
 
@@ -272,4 +280,5 @@ def _date(name: str, value: Any) -> date | None:
     try:
         return date.fromisoformat(_text(name, value))
     except ValueError as error:
-        raise InvalidScenario(name, f"is {value!r}; write a date as 2027-05-31") from error
+        reason = "is {value}; write a date as 2027-05-31"
+        raise InvalidScenario(name, "date", reason, value=repr(value)) from error

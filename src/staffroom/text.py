@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import Final
 
 from staffroom.errors import InputError
@@ -38,14 +39,26 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", text).strip()
 
 
-def damage(text: str) -> str | None:
-    """What makes a text impossible to store, in words; None if nothing does."""
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A character that cannot be stored: what it is, its number, and its place, counted from 1."""
+
+    what: str
+    mark: str
+    at: int
+
+    def __str__(self) -> str:
+        return f"holds {self.what} ({self.mark}) at character {self.at}; remove it"
+
+
+def damage(text: str) -> Damage | None:
+    """What makes a text impossible to store; None if nothing does."""
     found = _UNSTORABLE.search(text)
     if found is None:
         return None
     code = ord(found.group())
     kind = "half of a surrogate pair" if code >= 0xD800 else "a control character"  # noqa: PLR2004
-    return f"holds {kind} (U+{code:04X}) at character {found.start() + 1}; remove it"
+    return Damage(kind, f"U+{code:04X}", found.start() + 1)
 
 
 def mend(text: str) -> str:

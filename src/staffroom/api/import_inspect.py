@@ -109,4 +109,5 @@ def _document(found: Inspection) -> dict[str, Any]:
             for column in found.columns
         ],
         "missing": list(found.missing),
+        "mapping": dict(reading.mapping),
     }

@@ -116,6 +116,13 @@ class InspectionOut(BaseModel):
     ]
     columns: list[ColumnOut]
     missing: Annotated[list[str], Field(description="Fields that an import needs a column for.")]
+    mapping: Annotated[
+        dict[str, str],
+        Field(
+            description="Yours, or that of the last import with these columns: send it with the "
+            "file, or they mean what they are called."
+        ),
+    ]
 
 
 class ReadingOut(BaseModel):
@@ -145,6 +152,16 @@ class RowEffectOut(BaseModel):
     effect: Effect
     field: str
     reason: str
+    code: Annotated[
+        str, Field(description="Which reason it is, as `too_long`; empty where there is none.")
+    ]
+    values: Annotated[
+        dict[str, str | int],
+        Field(
+            description="What the reason names. Of a row in an archive also the file, `part`, and "
+            "the row in it, `part_row`."
+        ),
+    ]
 
 
 class ImportOut(BaseModel):
@@ -164,6 +181,9 @@ class ImportOut(BaseModel):
         Wanted, Field(description="What was asked for last; a running one obeys in a moment.")
     ]
     dry_run: bool
+    keep_duplicates: Annotated[
+        bool, Field(description="New rows are stored also if another scenario says the same.")
+    ]
     read: Annotated[
         int, Field(description="new + changed + unchanged + duplicate + failed, at any moment.")
     ]

@@ -111,7 +111,8 @@ async def _page(request: Request, app: App, group_id: UUID, *, error: str = "") 
         words=words,
         group=_card(group, words),
         outcome=await _outcome(app, group, words),
-        rows=[_row(found, words) for found in checked],
+        rows=_rows(checked, words),
+        asked=len(checked),
         answered=sum(found.is_answered for found in checked),
         near=[
             {
@@ -175,14 +176,24 @@ async def _outcome(app: App, group: GapGroup, words: Words) -> dict[str, Any] | 
     }
 
 
-def _row(found: CheckedQuestion, words: Words) -> dict[str, Any]:
+def _rows(checked: Sequence[CheckedQuestion], words: Words) -> list[dict[str, Any]]:
+    """A row for each question, however often it was asked in these words."""
+    alike: dict[str, list[CheckedQuestion]] = {}
+    for found in checked:
+        alike.setdefault(found.asked.question.casefold(), []).append(found)
+    return [_row(times, words) for times in alike.values()]
+
+
+def _row(times: Sequence[CheckedQuestion], words: Words) -> dict[str, Any]:
+    found = max(times, key=lambda each: each.asked.created_at)
     asked = found.asked
     return {
         "id": str(asked.interaction_id),
         "question": asked.question,
+        "times": len(times),
         "day": words.day(asked.created_at),
         "at": asked.created_at.date().isoformat(),
-        "kind": asked.kind,
+        "poorly_rated": any(each.asked.kind == "poorly_rated" for each in times),
         "is_answered": found.is_answered,
         "rank": found.rank,
         "relevance": found.relevance,

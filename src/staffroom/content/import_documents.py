@@ -18,6 +18,7 @@ def import_document(record: ImportRecord) -> dict[str, Any]:
         "state": record.state,
         "wanted": record.wanted,
         "dry_run": record.dry_run,
+        "keep_duplicates": record.keep_duplicates,
         "read": record.read,
         "stored": record.stored,
         "new": record.new,

@@ -14,7 +14,7 @@ from typing import Final
 
 from staffroom.config import BATCH_SIZE
 from staffroom.content.batching import next_batch
-from staffroom.content.formats import FileRow, RowFile, open_rows
+from staffroom.content.formats import FileRow, RowFile, open_rows, raw_of
 from staffroom.content.threads import in_thread
 from staffroom.database.batch import (
     Effect,
@@ -25,6 +25,7 @@ from staffroom.database.batch import (
     duplicates_of,
     errors_of,
     given_name,
+    refused,
     report,
 )
 from staffroom.database.connection import Connection
@@ -177,14 +178,15 @@ class Importer:
         rows = next_batch(source.rows, most)
         for row in rows:
             given = row.given or row.values
-            if isinstance(given, Mapping) and len(self.ignored) < MAX_IGNORED:
+            if not isinstance(given, Mapping) or len(self.ignored) >= MAX_IGNORED:
+                continue
+            # What could not be parted into cells has none that could mean anything.
+            if not raw_of(given):
                 names = [name for name in given if name not in source.reading.mapping]
                 self.ignored.update(unknown_fields(names)[:MAX_IGNORED])
         valid, others = reader.read((row.number, row.values) for row in rows if not row.error)
         others += [
-            RowEffect(row.number, given_name(row.values), "invalid", "", row.error)
-            for row in rows
-            if row.error
+            refused(row.number, given_name(row.values), row.error) for row in rows if row.error
         ]
         return _Read(rows, valid, others)
 
@@ -231,10 +233,18 @@ class Importer:
 
 def _placed(rows: Sequence[FileRow], effects: list[RowEffect]) -> list[RowEffect]:
     """The reasons of refused rows tell where the rows are, if their numbers do not."""
-    places = {row.number: row.place for row in rows if row.place}
+    placed = {row.number: row for row in rows if row.part}
     return [
-        replace(effect, reason=f"{effect.reason} (in {places[effect.row]})")
-        if effect.effect == "invalid" and effect.row in places
+        replace(
+            effect,
+            reason=f"{effect.reason} (in {placed[effect.row].place})",
+            values={
+                **effect.values,
+                "part": placed[effect.row].part,
+                "part_row": placed[effect.row].part_row,
+            },
+        )
+        if effect.effect == "invalid" and effect.row in placed
         else effect
         for effect in effects
     ]

@@ -70,8 +70,9 @@ class ContentManager:
         Raises: InvalidScenario unless that day is to come; NotFoundError; EditConflict.
         """
         if next_review <= today():
+            reason = "is {value}; the next review has to be after today, {today}"
             raise InvalidScenario(
-                "review_by", f"is {next_review}; the next review has to be after today, {today()}"
+                "review_by", "review_past", reason, value=str(next_review), today=str(today())
             )
         return await self._vector_ops.update_scenario(
             scenario_id,

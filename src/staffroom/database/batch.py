@@ -1,8 +1,9 @@
 """A batch of rows: read one by one, stored together, answered for one by one."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from staffroom.database.seen import SeenKeys
@@ -20,13 +21,16 @@ scenario; invalid: it is refused."""
 @dataclass(frozen=True, slots=True)
 class RowEffect:
     """What became of one row, or would; if it is invalid, which field is wrong and why; if it says
-    the same as another scenario, which."""
+    the same as another scenario, which. `code` and `values` say the same as `reason`, for whoever
+    tells it in another language."""
 
     row: int
     name: str
     effect: Effect
     field: str = ""
     reason: str = ""
+    code: str = ""
+    values: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,8 @@ class RowReader:
     `seen` knows the keys of earlier rows, and `contents` their contents' digests.
     """
 
-    seen: SeenKeys = field(default_factory=SeenKeys)
-    contents: SeenKeys = field(default_factory=SeenKeys)
+    seen: SeenKeys = dataclasses.field(default_factory=SeenKeys)
+    contents: SeenKeys = dataclasses.field(default_factory=SeenKeys)
 
     def read(
         self, rows: Iterable[tuple[int, Row]]
@@ -64,21 +68,30 @@ class RowReader:
                 else:
                     others.append(RowEffect(number, content.name, "duplicate"))
             except InvalidScenario as error:
-                name = given_name(row)
-                others.append(RowEffect(number, name, "invalid", error.field, error.reason))
+                others.append(refused(number, given_name(row), error))
         return valid, others
 
     def _is_new(self, number: int, content: ScenarioContent, digest: bytes) -> bool:
         first, first_digest = self.seen.first(source_key(content), number, digest)
         if digest != first_digest:
-            raise InvalidScenario(
-                "id", f"{content.source_id!r} is also the id of row {first}, with other content"
-            )
+            reason = "{id!r} is also the id of row {row}, with other content"
+            raise InvalidScenario("id", "id_twice", reason, id=content.source_id, row=first)
         return first == number
 
     def _same(self, number: int, digest: bytes) -> int | None:
         first, _ = self.contents.first(digest.hex(), number, b"")
         return None if first == number else first
+
+
+def refused(number: int, name: str, error: InvalidScenario) -> RowEffect:
+    """What became of a row that is wrong."""
+    return RowEffect(number, name, "invalid", error.field, error.reason, error.code, error.values)
+
+
+def same_as(row: NumberedContent, code: str, reason: str, **values: str | int) -> RowEffect:
+    """What became of a row that says the same as another scenario."""
+    told = reason.format(**values)
+    return RowEffect(row.row, row.content.name, "duplicate", "", told, code, values)
 
 
 def errors_of(effects: Iterable[RowEffect]) -> list[RowError]:
@@ -127,5 +140,7 @@ def _content(row: Row) -> ScenarioContent:
     if isinstance(row, ScenarioContent):
         return row
     if not isinstance(row, Mapping):
-        raise InvalidScenario("", f"is {type(row).__name__}, not an object with named fields")
+        raise InvalidScenario(
+            "", "no_object", "is {kind}, not an object with named fields", kind=type(row).__name__
+        )
     return scenario_from(row)

@@ -190,6 +190,11 @@ def _effect_row(effect: RowEffect) -> dict[str, Any]:
         "effect": effect.effect,
         "field": _shown(effect.field),
         "reason": _shown(effect.reason),
+        "code": effect.code,
+        "values": {
+            name: _shown(value) if isinstance(value, str) else value
+            for name, value in effect.values.items()
+        },
     }
 
 

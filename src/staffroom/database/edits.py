@@ -33,13 +33,14 @@ async def edit_scenario(
     """As `VectorOperations.update_scenario`."""
     unknown = unknown_fields(changes)
     if unknown:
-        raise InvalidScenario(unknown[0], "is no field of a scenario")
+        raise InvalidScenario(unknown[0], "no_field", "is no field of a scenario")
     while True:
         scenario = await catalogue.get(scenario_id)
         check_revision(scenario_id, scenario.revision, edit.expected_revision)
         content = scenario_from({**row_from(scenario.content), **changes})
         if content.source_id != scenario.content.source_id:
-            raise InvalidScenario("id", "of a stored scenario cannot be changed; add a new one")
+            reason = "of a stored scenario cannot be changed; add a new one"
+            raise InvalidScenario("id", "id_fixed", reason)
         check_step(scenario.content.metadata.status, content.metadata.status)
         try:
             await library.store(

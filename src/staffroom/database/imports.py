@@ -67,6 +67,7 @@ class ImportRecord:
     file_name: str
     suffix: str
     dry_run: bool
+    keep_duplicates: bool
     state: ImportState
     wanted: Wanted
     read: int

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import psycopg
 
-from staffroom.database.batch import Effect, NumberedContent, RowEffect
+from staffroom.database.batch import Effect, NumberedContent, RowEffect, same_as
 from staffroom.database.catalogue import no_scenario
 from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation, open_generation
@@ -172,12 +172,14 @@ class Library:
         for key, row in zip(keys, rows, strict=True):
             found = new.get(key)
             if found and found["scenario_id"]:
-                reason = f"the same as {found['name']} ({found['scenario_id']})"
+                named = {"name": found["name"], "id": str(found["scenario_id"])}
+                repeated[row.row] = same_as(
+                    row, "same_scenario", "the same as {name} ({id})", **named
+                )
             elif found and row.same_as is not None:
-                reason = f"the same as row {row.same_as}"
-            else:
-                continue
-            repeated[row.row] = RowEffect(row.row, row.content.name, "duplicate", reason=reason)
+                repeated[row.row] = same_as(
+                    row, "same_row", "the same as row {number}", number=row.same_as
+                )
         return repeated
 
     async def embed_ahead(self, contents: Sequence[ScenarioContent]) -> Ahead:

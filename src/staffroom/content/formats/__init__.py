@@ -6,7 +6,7 @@ never the end of the file.
 
 from staffroom.content.formats.encodings import ENCODINGS
 from staffroom.content.formats.opening import SUFFIXES, Inspection, inspect, open_rows
-from staffroom.content.formats.rows import FileRow, Reading, RowFile
+from staffroom.content.formats.rows import FileRow, Reading, RowFile, raw_of
 from staffroom.content.formats.writing import (
     cell_text,
     excel_file,
@@ -27,6 +27,7 @@ __all__ = [
     "guarded",
     "inspect",
     "open_rows",
+    "raw_of",
     "write_json_lines",
     "write_rows",
 ]

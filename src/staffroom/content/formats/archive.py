@@ -17,8 +17,8 @@ from typing import Final
 
 from staffroom.content.formats.markdown import MARKDOWN
 from staffroom.content.formats.packed import DAMAGE, is_packed_to_burst, open_archive
-from staffroom.content.formats.rows import FileRow, RowFile, Source
-from staffroom.errors import UnavailableError, UnreadableFile
+from staffroom.content.formats.rows import FileRow, RowFile, Source, wrong
+from staffroom.errors import InvalidScenario, UnavailableError, UnreadableFile
 
 MAX_UNPACKED: Final = 2_000_000_000
 """Bytes, of all files of an archive together."""
@@ -41,8 +41,9 @@ def open_zip(source: Source, opener: Opener, suffixes: tuple[str, ...]) -> RowFi
             parts = [part for part in archive.infolist() if not _is_passed_over(part)]
     except DAMAGE as error:
         raise source.refused(f"is not a ZIP archive that can be read: {error}.") from error
-    if not any(_refusal(part, suffixes) == "" for part in parts):
-        why = f": {_shown(parts[0])} {_refusal(parts[0], suffixes)}" if parts else ""
+    refusals = [_refusal(part, suffixes) for part in parts]
+    if all(refusals):
+        why = f": {_shown(parts[0])} {refusals[0].reason}" if refusals and refusals[0] else ""
         raise source.refused(f"holds no file that can be imported{why}.")
     total = sum(part.compress_size for part in parts)
     rows = _rows(source, parts, opener, suffixes)
@@ -72,9 +73,9 @@ def _rows(
     with zipfile.ZipFile(source.path) as archive, tempfile.TemporaryDirectory() as folder:
         for part in parts:
             path = Path(folder) / f"part{PurePosixPath(part.filename).suffix.lower()}"
-            reason = _refusal(part, suffixes)
+            refusal = _refusal(part, suffixes)
             try:
-                if not reason:
+                if not refusal:
                     unpacked += _unpack(archive, part, path, MAX_UNPACKED - unpacked)
                     opened = opener(path, part.filename, source)
                     with closing(opened.rows):
@@ -84,33 +85,33 @@ def _rows(
             except _Burst as error:
                 raise source.refused(f"cannot be unpacked: {_shown(part)} {error}.") from error
             except UnreadableFile as error:
-                reason = str(error)
+                values = {**error.values, "error": str(error)}
+                refusal = wrong(error.code, "{error}", **values)
             except DAMAGE as error:
-                reason = f"is damaged: {error}"
+                refusal = wrong("damaged", "is damaged: {error}", error=str(error))
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     raise UnavailableError(
                         f"{source.shown} cannot be unpacked: {error.strerror}. Make room on the "
                         "disk that holds temporary files."
                     ) from error
-                reason = f"is damaged: {error.strerror}"
+                refusal = wrong("damaged", "is damaged: {error}", error=str(error.strerror))
             packed += part.compress_size
             path.unlink(missing_ok=True)
-            if reason:
+            if refusal:
                 number += 1
-                yield FileRow(number, packed, error=reason, place=_shown(part))
+                yield FileRow(number, packed, error=refusal, part=_shown(part))
 
 
 def _placed(row: FileRow, part: zipfile.ZipInfo, number: int, before: int, total: int) -> FileRow:
     share = min(1.0, row.position / total) if total else 0.0
-    name = _shown(part)
-    place = (
-        name
-        if PurePosixPath(part.filename).suffix.lower() in MARKDOWN
-        else f"{name}, row {row.number}"
-    )
+    is_one = PurePosixPath(part.filename).suffix.lower() in MARKDOWN
     return replace(
-        row, number=number, position=before + int(part.compress_size * share), place=place
+        row,
+        number=number,
+        position=before + int(part.compress_size * share),
+        part=_shown(part),
+        part_row=0 if is_one else row.number,
     )
 
 
@@ -139,21 +140,23 @@ def _is_passed_over(part: zipfile.ZipInfo) -> bool:
     return part.is_dir() or any(hidden) or bool(_JUNK & {*names})
 
 
-def _refusal(part: zipfile.ZipInfo, suffixes: tuple[str, ...]) -> str:
-    """Why a file of the archive is not read; empty if it is."""
+def _refusal(part: zipfile.ZipInfo, suffixes: tuple[str, ...]) -> InvalidScenario | None:
+    """Why a file of the archive is not read; None if it is."""
     name = part.filename
     suffix = PurePosixPath(name).suffix.lower()
     if stat.S_ISLNK(part.external_attr >> 16):
-        return "is a link, not a file; put the file itself into the archive"
+        return wrong("link", "is a link, not a file; put the file itself into the archive")
     leads_out = re.match(r"[/\\]|[A-Za-z]:", name) or ".." in re.split(r"[/\\]", name)
     if leads_out or "\0" in part.orig_filename:
-        return "has a name that leads out of the archive; pack the folder anew"
+        return wrong("leads_out", "has a name that leads out of the archive; pack the folder anew")
     if part.flag_bits & 1:
-        return "is encrypted; pack it without a password"
+        return wrong("encrypted", "is encrypted; pack it without a password")
     if suffix == ".zip":
-        return "is an archive in an archive; unpack it first"
-    kinds = ", ".join(suffixes)
-    return "" if suffix in suffixes else f"is of no known kind; what can be read ends in {kinds}"
+        return wrong("nested", "is an archive in an archive; unpack it first")
+    if suffix in suffixes:
+        return None
+    reason = "is of no known kind; what can be read ends in {kinds}"
+    return wrong("no_kind", reason, kinds=", ".join(suffixes))
 
 
 def _shown(part: zipfile.ZipInfo) -> str:

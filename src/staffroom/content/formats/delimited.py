@@ -27,10 +27,11 @@ from staffroom.content.formats.rows import (
     header_at,
     raw_of,
     raw_row,
+    wrong,
 )
 from staffroom.content.formats.writing import unguarded
 from staffroom.content.mapping import SERVICE_COLUMNS
-from staffroom.errors import InputError
+from staffroom.errors import InputError, InvalidScenario
 from staffroom.text import damage
 
 DELIMITERS: Final = ",;\t|~^:"
@@ -139,7 +140,7 @@ def _rows(
                 if skipped:
                     skipped -= 1
                 else:
-                    yield raw_row(number, lines.position, _reason(error), readable(raw))
+                    yield raw_row(number, lines.position, _refusal(error), readable(raw))
                 continue
             raw = lines.end_record()
             if skipped:
@@ -148,12 +149,15 @@ def _rows(
                 yield _row(number, lines.position, names, cells, raw)
 
 
-def _reason(error: Exception) -> str:
+def _refusal(error: Exception) -> InvalidScenario:
     if isinstance(error, _TooLong):
-        return f"is a line longer than {MAX_LINE:,} characters; split it"
+        reason = "is a line longer than {most:,} characters; split it"
+        return wrong("row_too_long", reason, most=MAX_LINE)
     if "field limit" in str(error):
-        return f"holds a cell longer than {MAX_CELL:,} characters; shorten it, or close its quotes"
-    return f"has a quotation mark that is not closed or not doubled ({error})"
+        reason = "holds a cell longer than {most:,} characters; shorten it, or close its quotes"
+        return wrong("cell_too_long", reason, most=MAX_CELL)
+    reason = "has a quotation mark that is not closed or not doubled ({error})"
+    return wrong("quotes", reason, error=str(error))
 
 
 def _row(
@@ -161,15 +165,16 @@ def _row(
 ) -> FileRow:
     if any(cells[len(names) :]):
         reason = (
-            f"has {len(cells)} cells under {len(names)} columns; put text that holds the "
-            "delimiter in quotation marks"
+            "has {cells} cells under {columns} columns; put text that holds the delimiter in "
+            "quotation marks"
         )
-        return raw_row(number, position, reason, readable(raw))
+        refusal = wrong("cells", reason, cells=len(cells), columns=len(names))
+        return raw_row(number, position, refusal, readable(raw))
     values = cell_values(names, [unguarded(cell) for cell in cells])
     if any(map(SPOILT.search, cells)):
         values = {name: readable(value) for name, value in values.items()}
         reason = "is not in the file's encoding; save the file as CSV UTF-8, or name its encoding"
-        return FileRow(number, position, values, reason)
+        return FileRow(number, position, values, wrong("encoding", reason))
     refused = raw_of(values)
     return FileRow(number, position, _mended(refused, names) if refused else values)
 

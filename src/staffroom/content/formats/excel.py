@@ -23,7 +23,9 @@ from staffroom.content.formats.rows import (
     cell_values,
     header,
     header_at,
+    wrong,
 )
+from staffroom.errors import InvalidScenario
 
 MAX_PART: Final = 100_000_000
 MAX_SHEET: Final = 1_000_000_000
@@ -161,32 +163,37 @@ def _rows(
             values = [_plain(cell.value) for cell in cells]
             is_empty = not any(value not in {None, ""} for value in values)
             _repeat_merged(number, values, going_on, surveyed.merged, len(columns))
-            reason = _refusal(columns, cells, own)
-            if reason:
-                yield FileRow(number, number, cell_values(columns, values), reason)
+            refusal = _refusal(columns, cells, own)
+            if refusal:
+                yield FileRow(number, number, cell_values(columns, values), refusal)
             elif not is_empty:
                 yield _row(number, columns, values)
 
 
 def _row(number: int, columns: Sequence[str], values: Sequence[Any]) -> FileRow:
     if any(value not in {None, ""} for value in values[len(columns) :]):
-        reason = f"has cells beside its {len(columns)} columns; give each column a name"
-        return FileRow(number, number, cell_values(columns, values), reason)
+        reason = "has cells beside its {columns} columns; give each column a name"
+        refusal = wrong("cells_beside", reason, columns=len(columns))
+        return FileRow(number, number, cell_values(columns, values), refusal)
     return FileRow(number, number, cell_values(columns, values))
 
 
-def _refusal(columns: Sequence[str], cells: Sequence[Any], own: Sequence[Any]) -> str:
-    """Why the row cannot be what Excel shows; empty if it can."""
+def _refusal(
+    columns: Sequence[str], cells: Sequence[Any], own: Sequence[Any]
+) -> InvalidScenario | None:
+    """Why the row cannot be what Excel shows; None if it can."""
     for name, cell in zip(columns, cells, strict=False):
         if name and cell.value is not None and cell.data_type == "e":
-            return f"has the error {cell.value} in the column {name!r}; mend it in Excel"
+            reason = "has the error {error} in the column {column!r}; mend it in Excel"
+            return wrong("cell_error", reason, error=str(cell.value), column=name)
     for name, cell, formula in zip(columns, cells, own, strict=False):
         if name and formula.data_type == "f" and cell.value is None:
-            return (
-                f"holds a formula in the column {name!r} that was never calculated; open the "
+            reason = (
+                "holds a formula in the column {column!r} that was never calculated; open the "
                 "file in Excel and save it"
             )
-    return ""
+            return wrong("formula", reason, column=name)
+    return None
 
 
 def _repeat_merged(

@@ -15,7 +15,7 @@ from staffroom.content.formats.encodings import (
     readable,
     width,
 )
-from staffroom.content.formats.rows import FileRow, RowFile, Source, raw_of, raw_row
+from staffroom.content.formats.rows import FileRow, RowFile, Source, raw_of, raw_row, wrong
 
 MAX_LINE: Final = 10_000_000
 """Characters. One that is longer is no scenario, and not read into memory."""
@@ -54,8 +54,9 @@ def _rows(source: Source, encoding: str) -> Generator[FileRow, None, None]:
                 while (rest := file.readline(MAX_LINE)) and not rest.endswith(_LINE_END):
                     position += width(rest, encoding)
                 position += width(rest, encoding)
-                reason = f"is longer than {MAX_LINE:,} characters; write one scenario to a line"
-                yield FileRow(number, position, error=reason)
+                reason = "is longer than {most:,} characters; write one scenario to a line"
+                refused = wrong("row_too_long", reason, most=MAX_LINE)
+                yield FileRow(number, position, error=refused)
             elif line.strip():
                 yield _row(number, position, line.rstrip("\r\n"), encoding)
 
@@ -64,19 +65,21 @@ def _row(number: int, position: int, line: str, encoding: str) -> FileRow:
     spoilt = SPOILT.search(line)
     if spoilt:
         at = width(line[: spoilt.start()], encoding) + 1
-        reason = (
-            f"is not {encoding.upper()} at byte {at}; save the file as UTF-8, or name its encoding"
-        )
-        return raw_row(number, position, reason, readable(line))
+        reason = "is not {encoding} at byte {at}; save the file as UTF-8, or name its encoding"
+        refused = wrong("encoding_at", reason, encoding=encoding.upper(), at=at)
+        return raw_row(number, position, refused, readable(line))
     try:
         values = json.loads(line)
         if isinstance(values, dict) and (raw := raw_of(values)):
             line = raw
             values = json.loads(line)
     except (ValueError, RecursionError) as error:
-        reason = f"is not JSON: {error}; write one whole object to a line"
-        return raw_row(number, position, reason, line)
+        at = error.pos + 1 if isinstance(error, json.JSONDecodeError) else 1
+        reason = "is not JSON: {error}; write one whole object to a line"
+        refused = wrong("no_json", reason, error=str(error), at=at)
+        return raw_row(number, position, refused, line)
     if not isinstance(values, dict):
-        reason = f"is a JSON {type(values).__name__}, not an object"
-        return raw_row(number, position, reason, line)
+        reason = "is a JSON {kind}, not an object"
+        refused = wrong("no_json_object", reason, kind=type(values).__name__)
+        return raw_row(number, position, refused, line)
     return FileRow(number, position, values)

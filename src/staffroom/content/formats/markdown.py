@@ -9,8 +9,9 @@ from typing import Any, Final
 import yaml
 
 from staffroom.content.formats.encodings import SPOILT, detect, encoding_named, open_text
-from staffroom.content.formats.rows import FileRow, Reading, RowFile, Source
+from staffroom.content.formats.rows import FileRow, Reading, RowFile, Source, wrong
 from staffroom.content.mapping import field_called
+from staffroom.errors import InvalidScenario
 from staffroom.scenario import ALIASES, LISTS
 
 MARKDOWN: Final = (".md", ".markdown")
@@ -35,10 +36,6 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in pairs if tag.endswith(":null")]
     for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-
-
-class BadMarkdown(Exception):
-    """The file is no scenario; the text says why."""
 
 
 def open_markdown(source: Source, size: int) -> RowFile:
@@ -66,14 +63,15 @@ def open_folder(source: Source) -> RowFile:
 
 def _rows(files: Iterable[tuple[Path, str]], reading: Reading) -> Generator[FileRow, None, None]:
     for number, (path, name) in enumerate(files, start=1):
-        row = FileRow(number, number, place=name)
+        row = FileRow(number, number, part=name)
         try:
             values = markdown_values(_text(path, reading.encoding), reading.mapping)
-        except BadMarkdown as error:
-            yield replace(row, error=str(error))
+        except InvalidScenario as error:
+            yield replace(row, error=error)
             continue
         except OSError as error:
-            yield replace(row, error=f"cannot be read: {error.strerror}")
+            reason = "cannot be read: {error}"
+            yield replace(row, error=wrong("unreadable", reason, error=str(error.strerror)))
             continue
         named = {reading.mapping.get(key, key).lower() for key in values}
         yield replace(row, values=values if named & {*ALIASES["id"]} else {"id": name, **values})
@@ -83,7 +81,7 @@ def markdown_values(text: str, mapping: Mapping[str, str]) -> dict[str, Any]:
     """The fields of a scenario: those of its front matter, its title, and the sections that are
     called like a field. Text without such sections is the description.
 
-    Raises: BadMarkdown.
+    Raises: InvalidScenario.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     values: dict[str, Any] = {}
@@ -110,24 +108,29 @@ def markdown_values(text: str, mapping: Mapping[str, str]) -> dict[str, Any]:
 
 def _front_values(front: str) -> dict[str, Any]:
     if len(front) > MAX_FRONT:
-        raise BadMarkdown(f"has a front matter of more than {MAX_FRONT:,} characters")
+        reason = "has a front matter of more than {most:,} characters"
+        raise wrong("front_too_long", reason, most=MAX_FRONT)
     try:
         depth = 0
         for event in yaml.parse(front, Loader=_Loader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:  # the deeper, the slower: 60,000 brackets take minutes
-                raise BadMarkdown("has a front matter of lists within lists; write it flat")
+                reason = "has a front matter of lists within lists; write it flat"
+                raise wrong("front_nested", reason)
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-                raise BadMarkdown("has an anchor (& or *) in its front matter; write texts out")
+                reason = "has an anchor (& or *) in its front matter; write texts out"
+                raise wrong("front_anchor", reason)
         values = yaml.load(front, Loader=_Loader)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         told = " ".join(str(error).split())[:200]
-        raise BadMarkdown(f"has a front matter that is no YAML: {told}") from error
+        reason = "has a front matter that is no YAML: {error}"
+        raise wrong("front_no_yaml", reason, error=told) from error
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise BadMarkdown("has a front matter without names; write lines such as `tags: [a, b]`")
+        reason = "has a front matter without names; write lines such as `tags: [a, b]`"
+        raise wrong("front_no_names", reason)
     return {str(name): value for name, value in values.items()}
 
 
@@ -148,7 +151,7 @@ def _text(path: Path, encoding: str) -> str:
     with open_text(path, encoding_named(encoding) if encoding else detect(path)[0]) as file:
         text = file.read(MAX_TEXT + 1)
     if len(text) > MAX_TEXT:
-        raise BadMarkdown(f"is longer than {MAX_TEXT:,} characters; split it")
+        raise wrong("row_too_long", "is longer than {most:,} characters; split it", most=MAX_TEXT)
     if SPOILT.search(text):
-        raise BadMarkdown("is not in UTF-8; save it as UTF-8, or name its encoding")
+        raise wrong("no_utf8", "is not in UTF-8; save it as UTF-8, or name its encoding")
     return text

@@ -60,7 +60,8 @@ class Inspection:
                 columns.append(replace(each, field="", confidence=0.0))
             else:
                 columns.append(each)
-        return replace(self, columns=tuple(columns))
+        reading = replace(self.reading, mapping=mapping)
+        return replace(self, columns=tuple(columns), reading=reading)
 
 
 def open_rows(path: Path, name: str = "", *, reading: Reading = _AS_READ) -> RowFile:

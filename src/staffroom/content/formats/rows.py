@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from staffroom.content.mapping import SERVICE_COLUMNS, guess
 from staffroom.database.batch import Row
-from staffroom.errors import UnreadableFile
+from staffroom.errors import InvalidScenario, UnreadableFile
 from staffroom.scenario import ALIASES
 
 SAMPLE_ROWS: Final = 20
@@ -35,19 +35,25 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A row of a file: its values, or the error that kept it from having any.
+    """A row of a file: its values, or the error that keeps it from being a scenario.
 
     `position` is what of the file has been read, in bytes or rows. `given` are the values as the
-    file has them, where a mapping gave them other names. `place` tells where the row is, if its
-    number does not: which file of an archive, and which row of that.
+    file has them, where a mapping gave them other names. `part` tells where the row is, if its
+    number does not: which file of an archive or folder, and `part_row` which row of that.
     """
 
     number: int
     position: int
     values: Row = field(default_factory=dict)
-    error: str = ""
+    error: InvalidScenario | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
-    place: str = ""
+    part: str = ""
+    part_row: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where the row is, if its number does not tell that."""
+        return f"{self.part}, row {self.part_row}" if self.part_row else self.part
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +93,9 @@ class Source:
         """Its name without folders."""
         return Path(self.shown).name
 
-    def refused(self, what: str) -> UnreadableFile:
+    def refused(self, what: str, code: str = "", **values: str | int) -> UnreadableFile:
         """The error that it cannot be read."""
-        return UnreadableFile(f"{self.shown} {what}")
+        return UnreadableFile(f"{self.shown} {what}", code, **values)
 
 
 def described(source: Source, cells: Sequence[str]) -> bool:
@@ -125,7 +131,9 @@ def header(source: Source, cells: Sequence[str]) -> list[str]:
         raise source.refused(
             f"has no column for the description; its header has: {found}. Map one to it, for "
             f"example {_likely(names)}=description, or name it "
-            f"{' or '.join(ALIASES['description'])}."
+            f"{' or '.join(ALIASES['description'])}.",
+            "no_description",
+            found=found,
         )
     repeated = {name for name in names if name and names.count(name) > 1}
     if repeated:
@@ -149,7 +157,12 @@ def cell_values(names: Sequence[str], cells: Sequence[Any]) -> dict[str, Any]:
     return {name: value for name, value in pairs if name and value not in (None, "")}
 
 
-def raw_row(number: int, position: int, error: str, raw: str) -> FileRow:
+def wrong(code: str, reason: str, **values: str | int) -> InvalidScenario:
+    """What is wrong with a row as a whole."""
+    return InvalidScenario("", code, reason, **values)
+
+
+def raw_row(number: int, position: int, error: InvalidScenario, raw: str) -> FileRow:
     """A row that could not be read, with what it was, unless that is too long to be mended."""
     return FileRow(number, position, {"raw": raw} if len(raw) <= MAX_RAW else {}, error)
 

@@ -39,8 +39,8 @@ WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s;
 
 -- name: get_import
 -- One import as it stands.
-SELECT import_id AS id, file_name, suffix, dry_run, state, wanted, rows_read AS read,
-    rows_new AS new, rows_changed AS changed, rows_unchanged AS unchanged,
+SELECT import_id AS id, file_name, suffix, dry_run, keep_duplicates, state, wanted,
+    rows_read AS read, rows_new AS new, rows_changed AS changed, rows_unchanged AS unchanged,
     rows_duplicate AS duplicate, rows_failed AS failed, done, total, unit, size, seconds, effects,
     stopped, ignored, columns, options, created_at, finished_at, retry_at
 FROM staffroom.imports
@@ -48,8 +48,8 @@ WHERE tenant_id = %(tenant_id)s AND import_id = %(import_id)s;
 
 -- name: list_imports
 -- Imports before the given one, newest first; ids grow with time.
-SELECT import_id AS id, file_name, suffix, dry_run, state, wanted, rows_read AS read,
-    rows_new AS new, rows_changed AS changed, rows_unchanged AS unchanged,
+SELECT import_id AS id, file_name, suffix, dry_run, keep_duplicates, state, wanted,
+    rows_read AS read, rows_new AS new, rows_changed AS changed, rows_unchanged AS unchanged,
     rows_duplicate AS duplicate, rows_failed AS failed, done, total, unit, size, seconds, effects,
     stopped, ignored, columns, options, created_at, finished_at, retry_at
 FROM staffroom.imports

@@ -20,7 +20,8 @@ export function upload(file, { isDryRun, keepsDuplicates, reading, key, signal, 
     request.upload.addEventListener("progress", ({ loaded, total }) => onProgress(loaded, total));
     request.addEventListener("load", () => {
       const document = parsed(request.responseText);
-      if (request.status === 202) resolve(document);
+      // 200: the same import of this file is under way already; it is that one.
+      if (request.status === 202 || request.status === 200) resolve(document);
       else reject(problem(request, document));
     });
     request.addEventListener("error", () => reject(new Problem({ status: 0 })));

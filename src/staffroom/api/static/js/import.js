@@ -42,7 +42,7 @@ function choose(files) {
     return;
   }
   held = { file, checked: "", reading: {} };
-  examine({});
+  examine({}, { asks: false });
 }
 
 /** Why a file need not even be uploaded; null if it may. */
@@ -58,19 +58,19 @@ function refusal({ name, size }) {
 
 // Matching columns
 
-/** What the file's columns hold is asked of the reader, unless it is beyond doubt. */
-async function examine(reading) {
+/** What the file's columns hold is asked of the reader: always, or unless it is beyond doubt. */
+async function examine(reading, { asks = true } = {}) {
   const { file } = held;
   const before = view();
   let found = null;
-  await working(t("import.looking", { name: file.name }), () => examine(reading), async (signal) => {
+  await working(t("import.looking", { name: file.name }), () => examine(reading, { asks }), async (signal) => {
     found = await inspect(file, reading, signal);
     setUploading(false);
   });
   if (!found) return;
   view().replaceWith(before);
-  const isFirst = !Object.keys(reading).length;
-  if (isFirst && isClear(found)) {
+  if (!asks && isClear(found)) {
+    if (Object.keys(found.mapping).length) held.reading = { mapping: JSON.stringify(found.mapping) };
     send({ isDryRun: true });
     return;
   }
@@ -79,7 +79,7 @@ async function examine(reading) {
       held.reading = chosen;
       send({ isDryRun: true });
     },
-    onOther: examine,
+    onOther: (chosen) => examine(chosen),
     onCancel: () => location.assign("/library/import"),
   });
   const properties = { class: "import-view", id: "import-view", dataset: { state: "mapping" } };
@@ -212,7 +212,7 @@ async function watch(id) {
 }
 
 async function tick(data) {
-  if (view().dataset.state !== data.state) await refresh();
+  if (view().dataset.state !== data.state) await follow();
   const shown = view();
   find("#import-lost", shown)?.setAttribute("hidden", "");
   fill(shown, { read: t("import.read", { count: data.read }) });
@@ -221,6 +221,15 @@ async function tick(data) {
   const { done, total } = data.progress ?? {};
   const line = find("progress", shown);
   if (line && total) Object.assign(line, { max: total, value: done });
+}
+
+/** It is paused now, or goes on: whoever was at its buttons is at its title. */
+async function follow() {
+  const wasThere = view().contains(document.activeElement);
+  await refresh();
+  const title = find("#import-title");
+  if (wasThere) title.focus();
+  else announce(title.textContent);
 }
 
 function timeLeft(seconds) {
@@ -259,9 +268,11 @@ function dress() {
   for (const time of findAll("#import-past time, #import-view time")) {
     time.textContent = moment(time.dateTime);
   }
+  const isHeld = Boolean(held) && held.checked === view().dataset.id;
+  const remap = document.getElementById("remap");
+  if (remap) remap.hidden = !isHeld;
   const button = document.getElementById("start");
   if (!button) return;
-  const isHeld = held?.checked === button.dataset.start;
   button.hidden = !isHeld;
   document.getElementById("start-again").hidden = isHeld;
 }
@@ -270,9 +281,8 @@ document.addEventListener("click", (event) => {
   const filter = event.target.closest(".filter a");
   const wanted = event.target.closest("[data-wanted]");
   if (wanted) want(wanted);
-  if (event.target.closest("#start")) {
-    send({ isDryRun: false });
-  }
+  if (event.target.closest("#start")) send({ isDryRun: false });
+  if (event.target.closest("#remap")) examine(held.reading);
   if (!filter || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   const address = filter.getAttribute("href");
