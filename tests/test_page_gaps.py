@@ -82,6 +82,12 @@ async def test_six_questions_lead_to_a_scenario_that_answers_all_six(
     await advice.fill(ADVICE)
     await page.get_by_role("button", name="Publish").first.click()
     await page.wait_for_url(lambda address: not address.endswith("/edit"))
+    told = page.locator(".gap-told")
+    await expect(told).to_contain_text("6 of 6 questions that it was written for are answered now.")
+    await expect(told).to_contain_text("The gate passed: the golden question fares no worse.")
+    await axe(page)
+    await told.get_by_role("link").click()
+    await expect(page.locator(".gap-state")).to_have_text("Answered")
 
     await page.goto("/insights/gaps", wait_until="networkidle")
     answered = page.get_by_role("region", name="Answered")
@@ -98,6 +104,27 @@ async def test_six_questions_lead_to_a_scenario_that_answers_all_six(
     assert sum(question.source == "promoted" for question in golden) == 5
     await page.goto("/insights", wait_until="networkidle")
     await expect(page.get_by_text("Every question found something")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_question_that_was_asked_again_and_again_is_one_row(
+    open_page: OpenPage, own_library_server: Served, scheme: str
+) -> None:
+    own_library_server.run(ask(own_library_server.app, *GRIEF[:3], *GRIEF[:1] * 6))
+    page = await open_page(viewport={"width": 360, "height": 740}, color_scheme=scheme)
+    await page.goto("/insights/gaps")
+    await expect(page.locator(".gap-facts").first).to_contain_text("9 questions")
+    await page.locator(".gap-item a").first.click()
+
+    rows = page.locator(".gap-table tbody tr")
+    await expect(rows).to_have_count(3)
+    await expect(rows.filter(has_text="asked 7 times")).to_contain_text(GRIEF[0])
+    beyond = "(each) => each.scrollWidth - each.clientWidth"
+    assert await page.locator(".table-wrap").evaluate(beyond) == 0
+    await axe(page)
+    await page.get_by_role("button", name="Draft a scenario").click()
+    await page.wait_for_url("**/library/*/edit")
+    await expect(page.locator(".question-field")).to_have_count(3)
 
 
 async def test_a_group_is_worked_on_without_scripts(

@@ -105,6 +105,15 @@ async def test_the_three_decisions_work_with_and_without_scripts(
     )
     (merged,) = decided(live_server, "merged")
     assert merged.kept == ids["silent"]
+    await page.goto(f"/library/{ids['cameras']}")
+    told = page.locator(".note", has_text="It was merged into")
+    await told.get_by_role("link", name="A silent online lesson").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("A silent online lesson")
+    await expect(page.locator(".scenario-facts")).to_contain_text("Merged into this one")
+    await expect(page.locator(".scenario-facts")).to_contain_text("Cameras off")
+    await page.goto("/library")
+    await expect(page.get_by_role("link", name="A silent online lesson")).to_be_visible()
+    await expect(page.get_by_role("link", name="Cameras off in an online lesson")).to_have_count(0)
     await page.goto(f"{PLACE}?decision=merged")
     await expect(page.locator(".pair")).to_contain_text("publish the other again")
     if scripts:

@@ -17,6 +17,7 @@ from staffroom.app import App
 from staffroom.database.likenesses import NEAR_DUPLICATE, Alike
 from staffroom.documents import match_document, revision_documents, scenario_document
 from staffroom.errors import NotFoundError
+from staffroom.retrieval.standing import MOST
 from staffroom.scenario import ALIASES
 from staffroom.scenario_life import STEPS, next_review
 from staffroom.text import MAX_QUESTION
@@ -103,7 +104,10 @@ async def scenario_page(scenario_id: UUID, request: Request, app: Staffroom) -> 
         steps=STEPS[scenario.content.metadata.status],
         next_review=next_review(),
         related=await _related(app, scenario_id),
+        merged=await _merged(app, scenario_id),
         standing=await app.vector_ops.standings.get(scenario_id),
+        most_weight=MOST,
+        gaps=await app.vector_ops.gaps.of_scenario(scenario_id),
     )
 
 
@@ -179,6 +183,21 @@ async def _related(app: App, scenario_id: UUID) -> list[Alike]:
     return [
         likeness.other if likeness.one.id == scenario_id else likeness.one for likeness in linked
     ]
+
+
+async def _merged(app: App, scenario_id: UUID) -> dict[str, list[Alike]]:
+    """The scenarios that this one was merged into, and those that were merged into this one."""
+    merges = await app.vector_ops.likenesses.page(
+        RELATED, decision="merged", scenario_id=scenario_id
+    )
+    others = [
+        (merge.kept == scenario_id, merge.other if merge.one.id == scenario_id else merge.one)
+        for merge in merges
+    ]
+    return {
+        "into": [other for is_kept, other in others if not is_kept],
+        "others": [other for is_kept, other in others if is_kept],
+    }
 
 
 def _changes(shown: Sequence[Mapping[str, Any]], newest: Mapping[str, Any]) -> list[Change]:

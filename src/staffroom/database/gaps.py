@@ -116,6 +116,10 @@ class Gaps:
         """The groups that wait for that scenario to be published."""
         return await self._list(scenario_id=scenario_id, state="drafted")
 
+    async def of_scenario(self, scenario_id: UUID) -> list[GapGroup]:
+        """The groups whose questions that scenario is to answer, or does."""
+        return await self._list(scenario_id=scenario_id)
+
     async def questions(self, group_id: UUID, limit: int) -> list[GapQuestion]:
         """The questions of a group, the most central first."""
         return [question for question, _ in await self._questions(group_id, limit)]

@@ -1,0 +1,110 @@
+"""A running import as somebody watches it: paused, gone on with, cancelled, loaded again."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from staffroom.types import Filters
+from tests.browser import axe
+from tests.serving import Served
+
+OpenPage = Callable[..., Awaitable[Page]]
+
+ROWS = 4_000
+WORDS = ("pupils", "noise", "door", "late", "chairs", "homework", "reading", "quiet", "phone")
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """A file that takes longer to import than a person needs to press a button."""
+    path = tmp_path / "many.jsonl"
+    with path.open("w", encoding="utf-8") as rows:
+        for number in range(ROWS):
+            text = " ".join(WORDS[(number + step * step) % len(WORDS)] for step in range(60))
+            rows.write(json.dumps({"description": f"{number} {text}"}) + "\n")
+    return path
+
+
+async def begin(page: Page, file: Path) -> None:
+    await page.goto("/library/import")
+    await page.get_by_label("File to import").set_input_files(file)
+    await page.locator("#start").click()
+    await expect(page.locator("#import-title")).to_have_text(f"Importing {file.name}")
+
+
+async def new_rows(page: Page) -> int:
+    return int(await page.locator(".count-new dd.number").inner_text())
+
+
+@pytest.mark.slow
+async def test_a_running_import_is_paused_goes_on_and_is_cancelled(
+    live_server: Served, page: Page, open_page: OpenPage, many: Path
+) -> None:
+    await begin(page, many)
+    title = page.locator("#import-title")
+    other = await open_page(viewport={"width": 360, "height": 740}, locale="es-ES")
+    await other.goto(page.url)
+    await page.get_by_role("button", name="Pause").click()
+    await expect(title).to_have_text("many.jsonl is paused")
+    # Whoever pressed the button is told, and not at the beginning of the page again.
+    await expect(title).to_be_focused()
+    await expect(other.locator("#import-title")).to_have_text("many.jsonl está en pausa")
+    await axe(page)
+    assert await other.evaluate("document.documentElement.scrollWidth") <= 360
+
+    await page.reload()
+    await expect(title).to_have_text("many.jsonl is paused")
+    await expect(page.get_by_text("What has been read is stored.")).to_be_visible()
+    paused_at = await new_rows(page)
+    assert 0 <= paused_at < ROWS
+    await page.get_by_role("button", name="Go on").click()
+    await expect(title).to_have_text("Importing many.jsonl")
+    await expect(page.locator(".count-new dd.number")).not_to_have_text(str(paused_at))
+
+    await page.get_by_role("button", name="Cancel the import").click()
+    await expect(title).to_have_text("many.jsonl was cancelled")
+    stored = await new_rows(page)
+    assert paused_at < stored < ROWS
+    await expect(page.get_by_text(f"{stored} scenarios were stored before that")).to_be_visible()
+    catalogue = live_server.app.vector_ops.catalogue
+    assert live_server.run(catalogue.count(Filters())) == stored
+    await page.reload()
+    await expect(title).to_have_text("many.jsonl was cancelled")
+    await expect(page.locator("#import-past tbody tr").first).to_contain_text("Cancelled")
+
+
+async def test_what_is_chosen_twice_is_one_import(
+    live_server: Served, page: Page, open_page: OpenPage, tmp_path: Path
+) -> None:
+    # It waits for as long as the test takes.
+    live_server.app.import_runner.stop()
+    file = tmp_path / "week.csv"
+    file.write_text("description\nChairs scrape.\n", "utf-8")
+    other = await open_page()
+    for each in (page, other):
+        await each.goto("/library/import")
+        await each.get_by_label("File to import").set_input_files(file)
+        await expect(each.locator("#import-title")).to_have_text("week.csv waits for its turn")
+
+    assert page.url == other.url
+    await expect(other.locator("#import-bad")).to_be_empty()
+
+
+async def test_that_repeated_scenarios_are_stored_is_told_after_a_reload(
+    live_server: Served, page: Page, tmp_path: Path
+) -> None:
+    live_server.run(live_server.app.vector_ops.put_scenario({"id": "a", "text": "Chairs scrape."}))
+    file = tmp_path / "again.csv"
+    file.write_text("id,description\nb,Chairs scrape.\n", "utf-8")
+    await page.goto("/library/import")
+    await page.get_by_label("Store repeated scenarios, too").check()
+    await page.get_by_label("File to import").set_input_files(file)
+    await expect(page.get_by_role("button", name="Import 1 scenario")).to_be_visible()
+
+    await page.reload()
+
+    await expect(page.get_by_text("Repeated scenarios are stored, too.")).to_be_visible()
+    await expect(page.get_by_label("Store repeated scenarios, too")).to_be_checked()
