@@ -12,14 +12,11 @@ from uuid import UUID
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from staffroom.api.page import rendering
-from staffroom.api.page.texts import Texts
 from staffroom.app import App
 from staffroom.scenario import ALIASES
 from staffroom.types import STATUSES, Filters, Scenario
 from tests.api_client import api_client
 from tests.browser import Watch, axe
-from tests.imports import begin_import
 from tests.serving import Served
 
 OpenPage = Callable[..., Awaitable[Page]]
@@ -98,36 +95,6 @@ async def test_without_scripts_an_import_can_be_read(
     await expect(reader.locator("#drop")).to_be_hidden()
     await reader.get_by_role("link", name="Refused 2").click()
     await expect(reader.locator(".rows-wrap tbody tr")).to_have_count(2)
-
-
-# Pausing, going on, cancelling
-
-
-async def test_an_import_is_paused_goes_on_and_is_cancelled(
-    live_server: Served, page: Page
-) -> None:
-    # It waits for as long as the test takes.
-    live_server.app.import_runner.stop()
-    imports = live_server.app.vector_ops.imports
-    import_id = live_server.run(begin_import(imports, "week.csv", b"text\nNoise.\n"))
-    await page.goto(f"/library/import?id={import_id}")
-    title = page.locator("#import-title")
-    await expect(title).to_have_text("week.csv waits for its turn")
-
-    await page.get_by_role("button", name="Pause").click()
-
-    await expect(title).to_have_text("week.csv is paused")
-    await expect(title).to_be_focused()
-    await axe(page)
-    await page.get_by_role("button", name="Go on").click()
-    await expect(title).to_have_text("week.csv waits for its turn")
-
-    await page.get_by_role("button", name="Cancel the import").click()
-
-    await expect(title).to_have_text("week.csv was cancelled")
-    await expect(page.get_by_text("Nothing was stored.")).to_be_visible()
-    await expect(page.locator("#import-past tbody")).to_contain_text("Cancelled")
-    await axe(page)
 
 
 # Looking through, then importing
@@ -352,131 +319,6 @@ async def test_an_upload_whose_answer_is_lost_is_tried_again_as_the_same_import(
 
     records = live_server.run(live_server.app.vector_ops.imports.page())
     assert [record.dry_run for record in records] == [False, True]
-
-
-# Columns that are called otherwise
-
-
-@pytest.fixture
-def foreign(tmp_path: Path) -> Path:
-    """A table as a school has it: in the encoding of Windows, with its own names."""
-    path = tmp_path / "old.csv"
-    text = "Fach;Problem;What to do;Colour\nKunst;Zoë läuft umher.;Give Zoë a task.;red\n"
-    path.write_bytes(text.encode("cp1252"))
-    return path
-
-
-async def test_columns_are_matched_shown_and_changed_before_anything_is_uploaded(
-    live_server: Served, page: Page, foreign: Path
-) -> None:
-    await page.goto("/library/import")
-    await page.get_by_label("File to import").set_input_files(foreign)
-
-    heading = page.get_by_role("heading", name="What the columns of old.csv hold")
-    await expect(heading).to_be_focused()
-    await expect(page.locator("#import-steps [aria-current]")).to_contain_text("Match the columns")
-    await expect(page.get_by_label("What “Problem” holds")).to_have_value("description")
-    await expect(page.get_by_label("What “What to do” holds")).to_have_value("expected_response")
-    await expect(page.get_by_label("What “Colour” holds")).to_have_value("")
-    await expect(page.locator(".samples").nth(1)).to_have_text("Zoë läuft umher.")
-    await expect(page.get_by_text("The encoding is a guess.")).to_be_visible()
-    await axe(page)
-    assert live_server.run(live_server.app.vector_ops.imports.page()) == []
-
-    await page.get_by_label("What “Colour” holds").select_option("description")
-    await page.get_by_role("button", name="Look at what would change").click()
-    await expect(page.get_by_role("alert")).to_have_text(
-        "Two columns cannot hold the same: The situation (required)."
-    )
-    await page.get_by_label("What “Problem” holds").select_option("")
-    await page.get_by_label("What “Colour” holds").select_option("")
-    await page.get_by_role("button", name="Look at what would change").click()
-    await expect(page.get_by_role("alert")).to_contain_text("Choose the column that holds")
-    await page.get_by_label("What “Problem” holds").select_option("description")
-    await page.get_by_label("What “Colour” holds").select_option("tags")
-    await page.get_by_role("button", name="Look at what would change").click()
-    await expect(page.get_by_text("Read as cp1252.")).to_be_visible()
-    await page.get_by_role("button", name="Import 1 scenario").click()
-    await expect(page.get_by_role("heading", name="old.csv is imported")).to_be_visible()
-
-    (stored,) = library(live_server)
-    assert stored.content.description == "Zoë läuft umher."
-    assert stored.content.expected_response == "Give Zoë a task."
-    assert (stored.content.metadata.subjects, stored.content.metadata.tags) == (
-        ("Kunst",),
-        ("red",),
-    )
-    # The next file with these columns needs no matching again.
-    await page.get_by_label("File to import").set_input_files(foreign)
-    await expect(heading).to_be_visible()
-    await expect(page.get_by_label("What “Colour” holds")).to_have_value("tags")
-
-
-async def test_a_file_can_be_read_in_another_way_while_its_columns_are_matched(
-    live_server: Served, page: Page, foreign: Path
-) -> None:
-    await page.goto("/library/import")
-    await page.get_by_label("File to import").set_input_files(foreign)
-    await page.get_by_label("Encoding").select_option("cp437")
-
-    await expect(page.locator(".samples").nth(1)).to_have_text("Zoδ lΣuft umher.")
-    await expect(page.get_by_label("Encoding")).to_have_value("cp437")
-    await page.get_by_role("button", name="Cancel").click()
-    await page.wait_for_url("**/library/import")
-    await expect(page.locator(".mapping")).to_have_count(0)
-
-
-async def test_columns_are_matched_on_a_narrow_screen_in_spanish(
-    live_server: Served, open_page: OpenPage, foreign: Path
-) -> None:
-    page = await open_page(
-        viewport={"width": 320, "height": 800}, color_scheme="dark", locale="es-ES"
-    )
-    await page.goto("/library/import")
-    await page.locator("#file").set_input_files(foreign)
-    await expect(page.get_by_label("Qué contiene «Problem»")).to_have_value("description")
-    await axe(page)
-
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
-
-
-@pytest.mark.parametrize(
-    ("state", "wanted", "buttons"),
-    [
-        ("waiting", "run", ["pause", "cancel"]),
-        ("running", "run", ["pause", "cancel"]),
-        ("running", "pause", ["run", "cancel"]),
-        ("running", "cancel", []),
-        ("paused", "pause", ["run", "cancel"]),
-        ("done", "run", []),
-        ("cancelled", "cancel", []),
-    ],
-)
-def test_an_import_offers_what_can_be_asked_of_it(
-    state: str, wanted: str, buttons: list[str]
-) -> None:
-    shown = {
-        "id": "1", "file_name": "a.csv", "state": state, "wanted": wanted, "dry_run": False,
-        "keep_duplicates": False,
-        "read": 5, "new": 1, "changed": 0, "unchanged": 1, "duplicate": 2, "failed": 1,
-        "stored": 1, "rows": [], "stopped": None, "seconds_left": 200.0,
-        "progress": {"done": 1, "total": 2, "unit": "bytes"},
-        "ignored": [], "reading": {"encoding": "", "sheet": "", "guessed": []},
-        "created_at": "2026-01-01T10:00:00", "retry_at": None,
-    }  # fmt: skip
-    text = rendering._environment.from_string(
-        '{% import "import_parts.html" as parts with context %}'
-        "{{ parts.running(shown) if shown.state in states else parts.ended(shown, [], '') }}"
-    ).render(shown=shown, states=("waiting", "running", "paused"), t=Texts("en"), language="en")
-
-    assert re.findall('data-wanted="(\\w+)"', text) == buttons
-    counts = dict(re.findall(r'data-slot="(\w+)">(\d+)<', text))
-    assert counts == {
-        "new": "1", "changed": "0", "unchanged": "1", "duplicate": "2", "failed": "1"
-    }  # fmt: skip
-    assert ("about 3 minutes left" in text) == (state in {"waiting", "running", "paused"})
-    about = {"pause": "will be paused", "cancel": "will be cancelled"}.get(wanted, "about to")
-    assert (about in text) == (state == "running" and wanted != "run")
 
 
 # How it looks

@@ -1,14 +1,18 @@
 """A running import as somebody watches it: paused, gone on with, cancelled, loaded again."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
+from staffroom.api.page import rendering
+from staffroom.api.page.texts import Texts
 from staffroom.types import Filters
 from tests.browser import axe
+from tests.imports import begin_import
 from tests.serving import Served
 
 OpenPage = Callable[..., Awaitable[Page]]
@@ -108,3 +112,69 @@ async def test_that_repeated_scenarios_are_stored_is_told_after_a_reload(
 
     await expect(page.get_by_text("Repeated scenarios are stored, too.")).to_be_visible()
     await expect(page.get_by_label("Store repeated scenarios, too")).to_be_checked()
+
+
+async def test_a_waiting_import_is_paused_goes_on_and_is_cancelled(
+    live_server: Served, page: Page
+) -> None:
+    # It waits for as long as the test takes.
+    live_server.app.import_runner.stop()
+    imports = live_server.app.vector_ops.imports
+    import_id = live_server.run(begin_import(imports, "week.csv", b"text\nNoise.\n"))
+    await page.goto(f"/library/import?id={import_id}")
+    title = page.locator("#import-title")
+    await expect(title).to_have_text("week.csv waits for its turn")
+
+    await page.get_by_role("button", name="Pause").click()
+
+    await expect(title).to_have_text("week.csv is paused")
+    await expect(title).to_be_focused()
+    await axe(page)
+    await page.get_by_role("button", name="Go on").click()
+    await expect(title).to_have_text("week.csv waits for its turn")
+
+    await page.get_by_role("button", name="Cancel the import").click()
+
+    await expect(title).to_have_text("week.csv was cancelled")
+    await expect(page.get_by_text("Nothing was stored.")).to_be_visible()
+    await expect(page.locator("#import-past tbody")).to_contain_text("Cancelled")
+    await axe(page)
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted", "buttons"),
+    [
+        ("waiting", "run", ["pause", "cancel"]),
+        ("running", "run", ["pause", "cancel"]),
+        ("running", "pause", ["run", "cancel"]),
+        ("running", "cancel", []),
+        ("paused", "pause", ["run", "cancel"]),
+        ("done", "run", []),
+        ("cancelled", "cancel", []),
+    ],
+)
+def test_an_import_offers_what_can_be_asked_of_it(
+    state: str, wanted: str, buttons: list[str]
+) -> None:
+    shown = {
+        "id": "1", "file_name": "a.csv", "state": state, "wanted": wanted, "dry_run": False,
+        "keep_duplicates": False,
+        "read": 5, "new": 1, "changed": 0, "unchanged": 1, "duplicate": 2, "failed": 1,
+        "stored": 1, "rows": [], "stopped": None, "seconds_left": 200.0,
+        "progress": {"done": 1, "total": 2, "unit": "bytes"},
+        "ignored": [], "reading": {"encoding": "", "sheet": "", "guessed": []},
+        "created_at": "2026-01-01T10:00:00", "retry_at": None,
+    }  # fmt: skip
+    text = rendering._environment.from_string(
+        '{% import "import_parts.html" as parts with context %}'
+        "{{ parts.running(shown) if shown.state in states else parts.ended(shown, [], '') }}"
+    ).render(shown=shown, states=("waiting", "running", "paused"), t=Texts("en"), language="en")
+
+    assert re.findall('data-wanted="(\\w+)"', text) == buttons
+    counts = dict(re.findall(r'data-slot="(\w+)">(\d+)<', text))
+    assert counts == {
+        "new": "1", "changed": "0", "unchanged": "1", "duplicate": "2", "failed": "1"
+    }  # fmt: skip
+    assert ("about 3 minutes left" in text) == (state in {"waiting", "running", "paused"})
+    about = {"pause": "will be paused", "cancel": "will be cancelled"}.get(wanted, "about to")
+    assert (about in text) == (state == "running" and wanted != "run")

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from staffroom.types import Filters
-from tests.browser import axe
+from tests.browser import Watch, axe
 from tests.parquet_files import write_parquet
 from tests.serving import Served
 
@@ -216,4 +216,21 @@ async def test_on_a_phone_each_row_is_a_card_of_its_own(
     shown = past.locator("tbody td").nth(2)
     content = "(cell) => getComputedStyle(cell, '::before').content"
     assert "New" in await shown.evaluate(content)
+    await axe(page)
+
+
+async def test_why_a_file_is_refused_as_a_whole_is_told_in_spanish(
+    live_server: Served, open_page: OpenPage, watch: Watch, tmp_path: Path
+) -> None:
+    watch.expect("422 POST /api/v1/imports/inspect")
+    page = await open_page(locale="es-ES")
+    file = tmp_path / "wrong.xlsx"
+    file.write_text("colour,size\nred,3\n", "utf-8")
+    await choose(page, file)
+
+    bad = page.locator("#import-bad .note")
+    await expect(bad).to_contain_text(
+        "«wrong.xlsx» no es un archivo de Excel que se pueda leer; ábrelo en Excel y guárdalo de "
+        "nuevo, o guárdalo como CSV UTF-8."
+    )
     await axe(page)

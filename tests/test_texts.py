@@ -1,6 +1,8 @@
 """The interface's texts: complete in each language, and each one used."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,15 @@ def test_every_text_is_used() -> None:
         assert any(f'"{form}' in WRITTEN or f"`{form}" in WRITTEN for form in forms), key
 
 
+def test_every_reason_to_refuse_something_can_be_told_in_each_language() -> None:
+    told = dict(refusals())
+
+    assert len(told) > 40
+    for code, given in told.items():
+        assert f"refused.{code}" in ENGLISH, code
+        assert {name[1:-1] for name in values(ENGLISH[f"refused.{code}"])} <= given, code
+
+
 def test_a_count_chooses_between_one_and_many() -> None:
     t = Texts("en")
 
@@ -80,3 +91,18 @@ def test_the_language_is_the_best_that_the_browser_asks_for(accepted: str, langu
 def values(text: str) -> set[str]:
     """What is filled in; "one scenario" may do without its count."""
     return set(re.findall(r"\{\w+\}", text)) - {"{count}"}
+
+
+def refusals() -> Iterator[tuple[str, set[str]]]:
+    """The code of each reason that the source has, and the names of what it is told with."""
+    places = {"InvalidScenario": 1, "wrong": 0, "refused": 1, "same_as": 1}
+    for path in API.parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(call, ast.Call):
+                continue
+            name = getattr(call.func, "id", getattr(call.func, "attr", ""))
+            code = call.args[places[name] :][:1] if name in places else []
+            if code and isinstance(code[0], ast.Constant) and isinstance(code[0].value, str):
+                given = {each.arg for each in call.keywords if each.arg}
+                # Those of a scenario are looked up when it is read.
+                yield code[0].value, given | ({"name", "id"} if name == "same_as" else set())

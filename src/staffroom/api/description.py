@@ -1,10 +1,10 @@
 """The API's description (OpenAPI): what any request may meet is said here, once for all routes."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from staffroom.api import openai_errors
@@ -48,6 +48,12 @@ class FieldError(BaseModel):
 
     field: str
     reason: str
+    code: Annotated[
+        str, Field(description="Which reason it is, as `no_excel`, where that is known.")
+    ] = ""
+    values: Annotated[
+        dict[str, str | int], Field(description="What the reason names, by their code.")
+    ] = {}
 
 
 class ProblemOut(BaseModel):

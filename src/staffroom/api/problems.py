@@ -26,6 +26,7 @@ from staffroom.errors import (
     StaffroomError,
     StepRefused,
     UnavailableError,
+    UnreadableFile,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -173,9 +174,12 @@ def kind_of(error: StaffroomError) -> Kind:
 def error_response(error: StaffroomError, request_id: str = "") -> JSONResponse:
     """An error of the product as a problem."""
     kind = kind_of(error)
-    errors = []
+    errors: list[dict[str, Any]] = []
     if isinstance(error, InvalidScenario):
         errors = [{"field": error.field, "reason": error.reason}]
+    elif isinstance(error, UnreadableFile) and error.code:
+        told = {"code": error.code, "values": dict(error.values)}
+        errors = [{"field": "file", "reason": str(error), **told}]
     headers = {}
     if isinstance(error, Overloaded):
         headers["Retry-After"] = str(max(1, round(error.retry_after)))

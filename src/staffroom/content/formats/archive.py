@@ -40,11 +40,13 @@ def open_zip(source: Source, opener: Opener, suffixes: tuple[str, ...]) -> RowFi
         with open_archive(source.path, source.shown) as archive:
             parts = [part for part in archive.infolist() if not _is_passed_over(part)]
     except DAMAGE as error:
-        raise source.refused(f"is not a ZIP archive that can be read: {error}.") from error
+        raise source.refused(
+            f"is not a ZIP archive that can be read: {error}.", "no_zip"
+        ) from error
     refusals = [_refusal(part, suffixes) for part in parts]
     if all(refusals):
         why = f": {_shown(parts[0])} {refusals[0].reason}" if refusals and refusals[0] else ""
-        raise source.refused(f"holds no file that can be imported{why}.")
+        raise source.refused(f"holds no file that can be imported{why}.", "no_files")
     total = sum(part.compress_size for part in parts)
     rows = _rows(source, parts, opener, suffixes)
     return RowFile(source.name, rows, total, "bytes", reading=source.reading)
@@ -83,7 +85,9 @@ def _rows(
                             number += 1
                             yield _placed(row, part, number, packed, opened.total)
             except _Burst as error:
-                raise source.refused(f"cannot be unpacked: {_shown(part)} {error}.") from error
+                raise source.refused(
+                    f"cannot be unpacked: {_shown(part)} {error}.", "bursts", file=_shown(part)
+                ) from error
             except UnreadableFile as error:
                 values = {**error.values, "error": str(error)}
                 refusal = wrong(error.code, "{error}", **values)

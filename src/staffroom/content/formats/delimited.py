@@ -56,12 +56,15 @@ def open_delimited(source: Source, size: int) -> RowFile:
     first = sample.partition("\n")[0]
     if "\0" in first or SPOILT.search(first):
         raise source.refused(
-            f"is not text in {encoding.upper()}. Save it as CSV UTF-8, or name its encoding."
+            f"is not text in {encoding.upper()}. Save it as CSV UTF-8, or name its encoding.",
+            "not_text",
+            encoding=encoding.upper(),
         )
     mark = delimiter_named(reading.delimiter) or guess_delimiter(source, sample)
     rows = _sampled(sample, mark)
     if reading.header_row > SAMPLE_ROWS:
-        raise source.refused(f"cannot have its header below row {SAMPLE_ROWS}.")
+        reason = f"cannot have its header below row {SAMPLE_ROWS}."
+        raise source.refused(reason, "header_low", most=SAMPLE_ROWS)
     at = header_at(source, rows)
     names = header(source, [unguarded(cell) for cell in rows[at]] if at < len(rows) else [])
     settled = replace(

@@ -67,7 +67,8 @@ def open_excel(source: Source) -> RowFile:
             first = [[_text(cell.value) for cell in row] for row in islice(sheet.rows, SAMPLE_ROWS)]
             surveyed = _survey(source, sheet)
         if source.reading.header_row > SAMPLE_ROWS:
-            raise source.refused(f"cannot have its header below row {SAMPLE_ROWS}.")
+            reason = f"cannot have its header below row {SAMPLE_ROWS}."
+            raise source.refused(reason, "header_low", most=SAMPLE_ROWS)
         at = header_at(source, first)
         columns = header(source, first[at] if at < len(first) else [])
     except BaseException:
@@ -87,9 +88,11 @@ def open_excel(source: Source) -> RowFile:
 def _title(source: Source, titles: Sequence[str]) -> str:
     wanted = source.reading.sheet
     if wanted and wanted not in titles:
-        raise source.refused(f"has no sheet {wanted!r}; its sheets are {', '.join(titles)}.")
+        known = ", ".join(titles)
+        reason = f"has no sheet {wanted!r}; its sheets are {known}."
+        raise source.refused(reason, "no_sheet", sheet=wanted, known=known)
     if not titles:
-        raise source.refused("has no sheet with cells.")
+        raise source.refused("has no sheet with cells.", "no_cells")
     return wanted or titles[0]
 
 
@@ -103,7 +106,8 @@ def _as_excel(source: Source) -> Iterator[None]:
             raise  # the file itself; a place that is none is one that a damaged archive names
         raise source.refused(
             f"is not an Excel file (.xlsx) that can be read: {error}. Open it in Excel and "
-            "save it again, or save it as CSV UTF-8."
+            "save it again, or save it as CSV UTF-8.",
+            "no_excel",
         ) from error
 
 
@@ -113,12 +117,16 @@ def _check_parts(archive: zipfile.ZipFile, source: Source) -> None:
         if part.file_size > (MAX_SHEET if part.filename.startswith(_SHEETS) else MAX_PART):
             raise source.refused(
                 f"holds {part.file_size:,} bytes in {part.filename}, more than is "
-                "read of a workbook. Save it as CSV UTF-8."
+                "read of a workbook. Save it as CSV UTF-8.",
+                "bursts",
+                file=part.filename,
             )
         if is_packed_to_burst(part.file_size, part.compress_size):
             raise source.refused(
                 f"holds {part.file_size:,} bytes packed into {part.compress_size:,} in "
-                f"{part.filename}, as no workbook of texts is. Save it as CSV UTF-8."
+                f"{part.filename}, as no workbook of texts is. Save it as CSV UTF-8.",
+                "bursts",
+                file=part.filename,
             )
 
 

@@ -135,7 +135,7 @@ def _open_file(source: Source) -> RowFile:
     with source.path.open("rb") as file:
         beginning = file.read(len(_ZIP_MAGIC))
     if not beginning:
-        raise source.refused("is empty.")
+        raise source.refused("is empty.", "empty")
     if suffix == ".xlsx":
         return open_excel(source)
     if suffix == ".parquet":
@@ -143,7 +143,7 @@ def _open_file(source: Source) -> RowFile:
     if suffix == ".zip":
         return open_zip(source, _open_part, ALONE)
     if beginning == _ZIP_MAGIC:
-        raise source.refused("is an Excel file or an archive, not text.")
+        raise source.refused("is an Excel file or an archive, not text.", "packed")
     if suffix in TEXT_TABLES:
         return open_delimited(source, size)
     return (open_markdown if suffix in MARKDOWN else open_json_lines)(source, size)

@@ -62,7 +62,8 @@ def _line(source: Source, output: IO[str]) -> list[Any] | None:
     if not line.endswith("\n"):
         raise source.refused(
             "is not a Parquet file that can be read, or its rows are too large. Write it anew "
-            "with smaller row groups, or as JSON Lines."
+            "with smaller row groups, or as JSON Lines.",
+            "no_parquet",
         )
     cells: list[Any] | None = json.loads(line)
     return cells

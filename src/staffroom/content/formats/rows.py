@@ -126,7 +126,8 @@ def header(source: Source, cells: Sequence[str]) -> list[str]:
     found = ", ".join(name for name in names if name)[:200] or "none"
     missing = [name for name in source.reading.mapping if name not in names]
     if missing and source.needs_description and not source.is_part:
-        raise source.refused(f"has no column {missing[0]!r} to map; its columns are: {found}.")
+        reason = f"has no column {missing[0]!r} to map; its columns are: {found}."
+        raise source.refused(reason, "column_missing", column=missing[0], found=found)
     if not described(source, names) and source.needs_description:
         raise source.refused(
             f"has no column for the description; its header has: {found}. Map one to it, for "
@@ -137,11 +138,14 @@ def header(source: Source, cells: Sequence[str]) -> list[str]:
         )
     repeated = {name for name in names if name and names.count(name) > 1}
     if repeated:
-        raise source.refused(f"has the column {', '.join(sorted(repeated))} twice.")
+        column = ", ".join(sorted(repeated))
+        raise source.refused(f"has the column {column} twice.", "column_twice", column=column)
     if not any(names):
         raise source.refused(
             f"has no names of columns in row {source.reading.header_row or 1}. Say in which row "
-            "its header is."
+            "its header is.",
+            "no_names",
+            row=source.reading.header_row or 1,
         )
     return names
 

@@ -7,7 +7,7 @@ import { newKey } from "./idempotency.js";
 import { inspect, isClear, mappingForm } from "./import-mapping.js";
 import { upload } from "./import-upload.js";
 import { moment } from "./moment.js";
-import { t } from "./texts.js";
+import { has, language, t } from "./texts.js";
 
 const PLACES = ["import-steps", "import-view", "import-past"];
 const COUNTS = ["new", "changed", "unchanged", "duplicate", "failed"];
@@ -138,11 +138,19 @@ async function working(title, again, work) {
       toast(t("import.cancelled"));
       input.focus();
     } else if ("advice" in error) {
-      const { status, advice } = error;
+      const { status } = error;
       const mayPass = PASSING.includes(status) || status >= 500;
-      showBad(status ? advice : t("import.bad.lost"), mayPass ? again : null);
+      showBad(status ? advice(error) : t("import.bad.lost"), mayPass ? again : null);
     } else throw error;
   }
+}
+
+/** Why the server refused the file. In other languages than its own it is told as far as it can be. */
+function advice(error) {
+  const [first] = error.errors;
+  const key = `refused.${first?.code}`;
+  if (language === "en" || !has(key)) return error.advice;
+  return t("import.bad.refused", { name: held.file.name, why: t(key, first.values) });
 }
 
 function showUploading(title, stopping) {

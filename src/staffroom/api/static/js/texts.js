@@ -15,6 +15,9 @@ export function t(key, values = {}) {
   return catalogue[found].replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
 }
 
+/** There is a text with that key. */
+export const has = (key) => key in catalogue;
+
 /** A date in words, such as 30 November 2027. Takes the first ten characters of an ISO date. */
 export function day(iso) {
   if (!iso) return "";
