@@ -18,6 +18,9 @@ from tests.serving import Served
 OpenPage = Callable[..., Awaitable[Page]]
 
 ROWS = 4_000
+WAIT = 30_000
+"""Milliseconds: a batch ends before anything happens, and the machine may be busy."""
+
 WORDS = ("pupils", "noise", "door", "late", "chairs", "homework", "reading", "quiet", "phone")
 
 
@@ -35,8 +38,8 @@ def many(tmp_path: Path) -> Path:
 async def begin(page: Page, file: Path) -> None:
     await page.goto("/library/import")
     await page.get_by_label("File to import").set_input_files(file)
-    await page.locator("#start").click()
-    await expect(page.locator("#import-title")).to_have_text(f"Importing {file.name}")
+    await page.locator("#start").click(timeout=WAIT)
+    await expect(page.locator("#import-title")).to_have_text(f"Importing {file.name}", timeout=WAIT)
 
 
 async def new_rows(page: Page) -> int:
@@ -52,31 +55,35 @@ async def test_a_running_import_is_paused_goes_on_and_is_cancelled(
     other = await open_page(viewport={"width": 360, "height": 740}, locale="es-ES")
     await other.goto(page.url)
     await page.get_by_role("button", name="Pause").click()
-    await expect(title).to_have_text("many.jsonl is paused")
+    await expect(title).to_have_text("many.jsonl is paused", timeout=WAIT)
     # Whoever pressed the button is told, and not at the beginning of the page again.
     await expect(title).to_be_focused()
-    await expect(other.locator("#import-title")).to_have_text("many.jsonl está en pausa")
+    await expect(other.locator("#import-title")).to_have_text(
+        "many.jsonl está en pausa", timeout=WAIT
+    )
     await axe(page)
     assert await other.evaluate("document.documentElement.scrollWidth") <= 360
 
     await page.reload()
-    await expect(title).to_have_text("many.jsonl is paused")
+    await expect(title).to_have_text("many.jsonl is paused", timeout=WAIT)
     await expect(page.get_by_text("What has been read is stored.")).to_be_visible()
     paused_at = await new_rows(page)
     assert 0 <= paused_at < ROWS
     await page.get_by_role("button", name="Go on").click()
-    await expect(title).to_have_text("Importing many.jsonl")
-    await expect(page.locator(".count-new dd.number")).not_to_have_text(str(paused_at))
+    await expect(title).to_have_text("Importing many.jsonl", timeout=WAIT)
+    await expect(page.locator(".count-new dd.number")).not_to_have_text(
+        str(paused_at), timeout=WAIT
+    )
 
     await page.get_by_role("button", name="Cancel the import").click()
-    await expect(title).to_have_text("many.jsonl was cancelled")
+    await expect(title).to_have_text("many.jsonl was cancelled", timeout=WAIT)
     stored = await new_rows(page)
     assert paused_at < stored < ROWS
     await expect(page.get_by_text(f"{stored} scenarios were stored before that")).to_be_visible()
     catalogue = live_server.app.vector_ops.catalogue
     assert live_server.run(catalogue.count(Filters())) == stored
     await page.reload()
-    await expect(title).to_have_text("many.jsonl was cancelled")
+    await expect(title).to_have_text("many.jsonl was cancelled", timeout=WAIT)
     await expect(page.locator("#import-past tbody tr").first).to_contain_text("Cancelled")
 
 
