@@ -54,6 +54,11 @@ async def test_a_running_import_is_paused_goes_on_and_is_cancelled(
     title = page.locator("#import-title")
     other = await open_page(viewport={"width": 360, "height": 740}, locale="es-ES")
     await other.goto(page.url)
+    megabytes = re.compile(r"rows read · \d\.\d of 1\.\d MB · about \d+ seconds left")
+    told = "(each) => [...each.children].map((part) => part.textContent).join(' · ')"
+    await expect(page.locator("[data-slot=whole]")).to_contain_text("MB", timeout=WAIT)
+    await expect(page.locator("[data-slot=left]")).to_contain_text("left", timeout=WAIT)
+    assert megabytes.search(await page.locator("[data-slot=whole]").locator("..").evaluate(told))
     await page.get_by_role("button", name="Pause").click()
     await expect(title).to_have_text("many.jsonl is paused", timeout=WAIT)
     # Whoever pressed the button is told, and not at the beginning of the page again.

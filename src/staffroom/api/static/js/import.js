@@ -225,7 +225,7 @@ async function tick(data) {
   find("#import-lost", shown)?.setAttribute("hidden", "");
   fill(shown, { read: t("import.read", { count: data.read }) });
   for (const name of COUNTS) fill(shown, { [name]: String(data[name]) });
-  fill(shown, { left: timeLeft(data.seconds_left) });
+  fill(shown, { whole: whole(data.progress), left: timeLeft(data.seconds_left) });
   const { done, total } = data.progress ?? {};
   const line = find("progress", shown);
   if (line && total) Object.assign(line, { max: total, value: done });
@@ -238,6 +238,15 @@ async function follow() {
   const title = find("#import-title");
   if (wasThere) title.focus();
   else announce(title.textContent);
+}
+
+/** How much of the file has been read, as far as anybody knows. */
+function whole(progress) {
+  const { done, total, unit } = progress ?? {};
+  if (!total) return "";
+  if (unit === "rows") return t("import.whole.rows", { count: total });
+  const megabytes = (bytes) => (bytes / MEGABYTE).toFixed(1);
+  return t("import.whole.bytes", { done: megabytes(done), total: megabytes(total) });
 }
 
 function timeLeft(seconds) {
