@@ -106,6 +106,21 @@ async def test_six_questions_lead_to_a_scenario_that_answers_all_six(
     await expect(page.get_by_text("Every question found something")).to_be_visible()
 
 
+async def test_two_people_who_draft_for_one_group_write_one_scenario(
+    page: Page, open_page: OpenPage, grieving: Served
+) -> None:
+    other = await open_page()
+    addresses = []
+    for each in (page, other):
+        await open_group(each)
+    for each in (page, other):
+        await each.get_by_role("button", name="Draft a scenario").click()
+        await each.wait_for_url("**/library/*/edit")
+        addresses.append(each.url)
+
+    assert addresses[0] == addresses[1]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_a_question_that_was_asked_again_and_again_is_one_row(
     open_page: OpenPage, own_library_server: Served, scheme: str

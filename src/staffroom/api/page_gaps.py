@@ -16,7 +16,7 @@ from staffroom.api.page.texts import Texts
 from staffroom.app import App
 from staffroom.content.gap_draft import draft_scenario, nearest
 from staffroom.database.gaps import GAP_STATES, MAX_NOTE, GapGroup, GapState
-from staffroom.errors import InputError
+from staffroom.errors import ConflictError, InputError
 from staffroom.evaluation.gap_documents import gap_document, lost_questions
 from staffroom.evaluation.learning import (
     MOST_CHECKED,
@@ -64,9 +64,16 @@ async def group_page(group_id: UUID, request: Request, app: Staffroom) -> Respon
 
 @router.post("/{group_id:uuid}/draft")
 async def draft(group_id: UUID, app: Staffroom) -> Response:
-    """Store a draft for the group, and go on in the editor."""
-    stored = await draft_scenario(app.vector_ops, group_id, app.drafter)
-    return RedirectResponse(f"/library/{stored.scenario_id}/edit", 303)
+    """Store a draft for the group, and go on in the editor: with somebody else's, if it has one."""
+    try:
+        scenario_id: UUID | None = (
+            await draft_scenario(app.vector_ops, group_id, app.drafter)
+        ).scenario_id
+    except ConflictError:
+        scenario_id = (await app.vector_ops.gaps.get(group_id)).scenario_id
+        if scenario_id is None:
+            raise
+    return RedirectResponse(f"/library/{scenario_id}/edit", 303)
 
 
 @router.post("/{group_id:uuid}/state")
