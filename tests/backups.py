@@ -5,13 +5,16 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
-from staffroom.content.backup import MANIFEST, write_backup
+from staffroom.content.backup import write_backup
+from staffroom.content.manifest import MANIFEST
+from staffroom.database.likenesses import Decision, pair_of
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.scenario import LISTS, MAX_STRENGTH
 from staffroom.scenario_life import STEPS
@@ -36,11 +39,12 @@ FIELDS: Mapping[str, st.SearchStrategy[Any]] = {
 
 @dataclass(frozen=True)
 class Plan:
-    """A library to be: rows, edits and golden questions by the numbers of their rows."""
+    """A library to be: rows, and by their numbers edits, golden questions and decided pairs."""
 
     rows: list[dict[str, Any]]
     edits: list[tuple[int, dict[str, Any], str]]
     golden: list[tuple[str, dict[int, int]]]
+    decided: list[tuple[int, int, Decision]] = field(default_factory=list)
 
 
 @st.composite
@@ -62,7 +66,9 @@ def plans(draw: st.DrawFn) -> Plan:
     judged = st.dictionaries(numbers, st.integers(0, 2), min_size=1, max_size=3)
     asked = st.lists(judged.filter(lambda grades: any(grades.values())), max_size=3)
     golden = [(f"{draw(TEXTS)} question {n}?", grades) for n, grades in enumerate(draw(asked))]
-    return Plan(rows, edits, golden)
+    used = [number for number, status in enumerate(statuses) if status != "retired"]
+    decisions: st.SearchStrategy[Decision] = st.sampled_from(("keep_both", "linked"))
+    return Plan(rows, edits, golden, [(*pair, draw(decisions)) for pair in pairwise(used)])
 
 
 async def fill(vector_ops: VectorOperations, plan: Plan) -> None:
@@ -74,6 +80,10 @@ async def fill(vector_ops: VectorOperations, plan: Plan) -> None:
         await vector_ops.golden.add(question, {ids[n]: grade for n, grade in grades.items()}, "Ada")
         for question, grades in plan.golden
     ]
+    for one, other, decision in plan.decided:
+        if ids[one] != ids[other]:
+            pair = pair_of(ids[one], ids[other])
+            await vector_ops.likenesses.decide(pair, decision, author="Ada", reason="both\n=1+1")
     if golden:
         await vector_ops.golden.evaluations.add(
             {"hybrid": {"recall@5": 1 / 3, "ndcg@10": 1e-7}},

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 
-from staffroom.content.backup import EXCHANGE_FILES, LIBRARY_FILES, MANIFEST, json_line
+from staffroom.content.backup import EXCHANGE_FILES, LIBRARY_FILES, json_line
 from staffroom.content.importer import Importer
+from staffroom.content.manifest import MANIFEST
 from staffroom.content.restore import restore_backup
 from staffroom.database.connection import Database
 from staffroom.database.golden import MAX_GOLDEN
+from staffroom.database.likenesses import Decision, Pair, pair_of
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import ConflictError, EmbedderUnavailable, StaffroomError, UnreadableFile
 from staffroom.types import STATUSES, Answer, Filters, Role, Sentence, Vectors
@@ -32,6 +34,7 @@ PLAN = Plan(
     [(0, {"tags": ["loud"]}, "found a tag"), (0, {"status": "retired"}, "out of use")],
     [("Why is it so loud?", {0: 2, 1: 1})],
 )
+DECIDED = Plan([{"id": "a", "text": "A"}, {"id": "b", "text": "B"}], [], [], [(0, 1, "keep_both")])
 REVISION = {
     "scenario_id": str(UUID(int=9)),
     "source_id": "x",
@@ -119,6 +122,71 @@ async def test_a_restored_library_is_searched_edited_and_not_given_the_starter(
     assert (await empty.put_scenario(PLAN.rows[1])).changed is False
 
 
+async def test_what_was_decided_of_two_scenarios_is_not_asked_again(
+    vector_ops: VectorOperations, empty: VectorOperations, tmp_path: Path
+) -> None:
+    texts = ["Pupils shout.", "Pupils shout out.", "Pupils are late.", "A pupil is late."]
+    loud, louder, late, later = [
+        (await vector_ops.put_scenario({"id": text, "text": text})).scenario_id for text in texts
+    ]
+    merged, apart = pair_of(loud, louder), pair_of(late, later)
+    await vector_ops.merging.merge(merged, loud, author="Ada", reason="one thing")
+    await vector_ops.likenesses.decide(apart, "keep_both", author="Ben", reason="")
+    path = tmp_path / "backup.zip"
+    path.write_bytes(await backed_up(vector_ops))
+
+    report = await restore_backup(empty, path)
+    await empty.likenesses.compare()
+    again = await restore_backup(empty, path)
+
+    assert (report.decisions.new, again.decisions.unchanged) == (2, 2)
+    decided: list[tuple[Decision, Pair]] = [("merged", merged), ("keep_both", apart)]
+    for decision, pair in decided:
+        (found,) = await empty.likenesses.page(decision=decision)
+        (told,) = await vector_ops.likenesses.page(decision=decision)
+        assert {found.one.id, found.other.id} == set(pair.ids)
+        assert (found.kept, found.decided_by, found.reason, found.decided_at) == (
+            told.kept, told.decided_by, told.reason, told.decided_at
+        )  # fmt: skip
+
+
+async def test_another_decision_than_the_backups_stays(
+    empty: VectorOperations, vector_ops: VectorOperations, tmp_path: Path
+) -> None:
+    await fill(vector_ops, DECIDED)
+    path = tmp_path / "backup.zip"
+    path.write_bytes(await backed_up(vector_ops))
+    await restore_backup(empty, path)
+    (kept,) = await empty.likenesses.page(decision="keep_both")
+    pair = pair_of(kept.one.id, kept.other.id)
+    await empty.likenesses.decide(pair, "open", author="Ben", reason="")
+    await empty.likenesses.decide(pair, "linked", author="Ben", reason="")
+
+    with pytest.raises(ConflictError, match="another decision on the scenarios"):
+        await restore_backup(empty, path)
+
+    (stays,) = await empty.likenesses.page(decision="linked")
+    assert stays.decided_by == "Ben"
+
+
+async def test_a_backup_from_before_decisions_were_kept_is_restored(
+    empty: VectorOperations, archive: bytes, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        manifest = json.loads(opened.read(MANIFEST))
+    del manifest["files"]["decisions.jsonl"]
+    path = spoiled(
+        archive,
+        tmp_path / "old.zip",
+        files={"decisions.jsonl": None},
+        manifest={"files": manifest["files"]},
+    )
+
+    report = await restore_backup(empty, path)
+
+    assert (report.scenarios.new, report.decisions.new) == (2, 0)
+
+
 async def test_the_scenarios_alone_can_be_imported(
     empty: VectorOperations, archive: bytes, tmp_path: Path
 ) -> None:
@@ -129,6 +197,48 @@ async def test_the_scenarios_alone_can_be_imported(
 
     assert (report["stored"], report["failed"], report.get("ignored")) == (2, 0, None)
     assert entries(await backed_up(empty))["scenarios.jsonl"] == file.read_bytes()
+
+
+async def test_a_backup_is_no_file_to_import(empty: VectorOperations, path: Path) -> None:
+    with pytest.raises(UnreadableFile, match=r"is a backup of a library.*staffroom restore"):
+        await Importer(empty).import_file(path)
+
+    assert await empty.list_scenarios(Filters(statuses=STATUSES)) == []
+
+
+KEPT = {
+    *("scenarios", "scenario_revisions", "golden_questions", "golden_judgements", "evaluations"),
+    *("likenesses", "interactions", "interaction_matches", "feedback"),
+}
+LEFT_OUT = {
+    "tenants": "restored into another",
+    "audit": "what was done here",
+    "idempotency_keys": "for a day",
+    "imports": "records of this server",
+    "import_errors": "records of this server",
+    "import_parts": "files on their way",
+    "word_statistics": "made anew",
+    "vocabulary": "made anew",
+    "scenario_words": "made anew",
+    "postings": "made anew",
+    "likeness_done": "made anew",
+    "standings": "rest on exchanges, which are not put back",
+    "gap_groups": "rest on exchanges",
+    "gap_members": "rest on exchanges",
+}
+
+
+async def test_each_table_is_in_a_backup_or_left_out_for_a_reason(database: Database) -> None:
+    await database.open()
+    async with database.owner_transaction() as owner:
+        cursor = await owner.execute(
+            "SELECT table_name FROM information_schema.columns "
+            "WHERE table_schema = 'staffroom' AND column_name = 'tenant_id'"
+        )
+        tables = {row["table_name"] for row in await cursor.fetchall()}
+
+    made_anew = {table for table in tables if table.startswith("vectors_")}
+    assert tables - made_anew == KEPT | LEFT_OUT.keys()
 
 
 async def test_a_restore_is_run_again_and_does_nothing(empty: VectorOperations, path: Path) -> None:

@@ -41,8 +41,9 @@ def test_a_library_is_backed_up_and_restored(
     restored = other("restore", backup).stdout
     other("export", "--all", again)
 
-    assert "2 scenarios, 2 revisions, 0 golden, 0 evaluations, 1 interactions" in " ".join(
-        told.split()
+    assert (
+        "2 scenarios, 2 revisions, 0 golden, 0 evaluations, 0 decisions, 1 interactions"
+        in " ".join(told.split())
     )
     assert "rules that miss some" in told
     assert backup.stat().st_mode & 0o777 == 0o600

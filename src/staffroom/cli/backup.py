@@ -114,7 +114,7 @@ def _back_up(file: Path | None, status: list[str] | None, *, interactions: bool)
 
 def _print_report(report: RestoreReport, *, dry_run: bool) -> None:
     verb = "would be restored" if dry_run else "restored"
-    for name in ("scenarios", "revisions", "golden", "evaluations"):
+    for name in ("scenarios", "revisions", "golden", "evaluations", "decisions"):
         counted = getattr(report, name)
         shown = "golden questions" if name == "golden" else name
         there = f", {counted.unchanged:,} were there already" if counted.unchanged else ""

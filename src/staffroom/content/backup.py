@@ -14,6 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import IO, Any, Final
 
+from staffroom.content.manifest import FORMAT, MANIFEST
 from staffroom.content.threads import in_thread
 from staffroom.database.backup import Document, Snapshot
 from staffroom.database.migrate import migrations
@@ -22,8 +23,6 @@ from staffroom.errors import UnavailableError
 from staffroom.privacy.pseudonyms import pseudonymised
 from staffroom.types import Progress, ProgressListener
 
-FORMAT: Final = "staffroom backup"
-MANIFEST: Final = "manifest.json"
 DIGITS: Final = 4
 """Decimals of a relevance: what it is good for, and not so many that they tell the exchange."""
 
@@ -37,6 +36,7 @@ _LIBRARY: Final[Mapping[str, Callable[[Snapshot], _Pages]]] = {
     "revisions.jsonl": Snapshot.revisions,
     "golden.jsonl": Snapshot.golden,
     "evaluations.jsonl": Snapshot.evaluations,
+    "decisions.jsonl": Snapshot.decisions,
 }
 _EXCHANGES: Final[Mapping[str, Callable[[Snapshot], _Pages]]] = {
     "interactions.jsonl": Snapshot.interactions,

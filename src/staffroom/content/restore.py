@@ -16,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from staffroom.content.backup import EXCHANGE_FILES, FORMAT, LIBRARY_FILES, MANIFEST, json_line
+from staffroom.content.backup import EXCHANGE_FILES, LIBRARY_FILES, json_line
+from staffroom.content.manifest import MANIFEST, read_manifest
 from staffroom.content.threads import in_thread
 from staffroom.database.backup import PAGE, Document, Restored, Restoring
 from staffroom.database.migrate import migrations
@@ -25,7 +26,6 @@ from staffroom.errors import UnreadableFile
 from staffroom.scenario import metadata_from
 from staffroom.types import Progress, ProgressListener
 
-MAX_MANIFEST: Final = 100_000
 MAX_LINE: Final = 10_000_000
 MAX_PACKED: Final = 200
 SMALL: Final = 20_000_000
@@ -33,6 +33,9 @@ SMALL: Final = 20_000_000
 tenth; one letter to a thousandth, to keep whoever reads it busy."""
 
 _CHUNK: Final = 1 << 20
+
+LATER_FILES: Final = frozenset({"decisions.jsonl"})
+"""Those of the library that the first backups did not have."""
 
 _Shape = Mapping[str, type]
 
@@ -53,6 +56,11 @@ _EVALUATION: Final[_Shape] = {
     "figures": dict,
     "ranks": dict,
 }
+_DECISION: Final[_Shape] = {
+    **dict.fromkeys(("one", "other", "decision", "kept", "decided_by", "reason"), str),
+    "similarity": float,
+    "created_at": str,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class RestoreReport:
     revisions: Restored
     golden: Restored
     evaluations: Restored
+    decisions: Restored
     left_out: int
     embedded: int
 
@@ -79,7 +88,8 @@ async def restore_backup(
     progress: ProgressListener | None = None,
 ) -> RestoreReport:
     """The library holds everything that the backup does: scenarios with all their revisions,
-    golden questions and evaluations, under the same ids, by the same people, of the same time.
+    golden questions, evaluations and decisions, under the same ids, by the same people, of the same
+    time.
 
     The whole backup is checked before anything is stored, all is stored in one transaction, and
     vectors and words are made after it by the model in use. What is there already exactly so is
@@ -93,6 +103,8 @@ async def restore_backup(
             await in_thread(partial(backup.check, name))
         async with vector_ops.backups.restoring(dry_run=dry_run) as restoring:
             for name, key, shape, add in _STEPS:
+                if name not in backup.files:
+                    continue
                 await _restore(backup, name, key, shape, partial(add, restoring), progress)
             backup.compare("scenarios.jsonl", _total(restoring.scenarios))
     embedded = 0 if dry_run else await vector_ops.embed_missing(progress)
@@ -102,6 +114,7 @@ async def restore_backup(
         revisions=restoring.revisions,
         golden=restoring.golden,
         evaluations=restoring.evaluations,
+        decisions=restoring.decisions,
         left_out=sum(backup.files[name]["rows"] for name in EXCHANGE_FILES if name in backup.files),
         embedded=embedded,
     )
@@ -111,6 +124,7 @@ _STEPS: Final = (
     ("revisions.jsonl", ("scenario_id", "revision"), _REVISION, Restoring.add_revisions),
     ("golden.jsonl", ("golden_id",), _GOLDEN, Restoring.add_golden),
     ("evaluations.jsonl", ("evaluation_id",), _EVALUATION, Restoring.add_evaluations),
+    ("decisions.jsonl", ("one", "other"), _DECISION, Restoring.add_decisions),
 )
 
 
@@ -211,13 +225,9 @@ def _manifest(path: Path, archive: zipfile.ZipFile) -> Mapping[str, Any]:
             "`staffroom export --all FILE.zip` writes a backup; `staffroom import` stores other "
             "files."
         )
-    with _read(path, MANIFEST), archive.open(MANIFEST) as entry:
-        text = entry.read(MAX_MANIFEST + 1)
-    try:
-        found = json.loads(text) if len(text) <= MAX_MANIFEST else None
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    with _read(path, MANIFEST):
+        found = read_manifest(archive)
+    if found is None:
         raise UnreadableFile(
             f"{path} is no backup of Staffroom: its {MANIFEST} is of another kind."
         )
@@ -237,7 +247,7 @@ def _is_whole(manifest: Mapping[str, Any]) -> bool:
     files = manifest.get("files")
     if not isinstance(files, dict) or not isinstance(manifest.get("created_at"), str):
         return False
-    if not set(LIBRARY_FILES) <= set(files) <= {*LIBRARY_FILES, *EXCHANGE_FILES}:
+    if not {*LIBRARY_FILES} - LATER_FILES <= set(files) <= {*LIBRARY_FILES, *EXCHANGE_FILES}:
         return False
     shape = {"rows": int, "bytes": int, "sha256": str}
     return isinstance(manifest.get("schema"), int) and all(

@@ -61,6 +61,10 @@ class Snapshot:
         """Evaluations with their figures."""
         return self._pages("backup_evaluations", plain)
 
+    def decisions(self) -> AsyncGenerator[list[Document], None]:
+        """What was decided of scenarios that may be one."""
+        return self._pages("backup_decisions", plain)
+
     def interactions(self) -> AsyncGenerator[list[Document], None]:
         """Exchanges under ids that only this snapshot knows. Their texts are as they were."""
         return self._pages("backup_interactions", plain)
@@ -88,10 +92,12 @@ class Restoring:
 
     connection: Connection
     tenant_id: UUID
+    generation_id: UUID
     scenarios: Restored = field(default_factory=Restored)
     revisions: Restored = field(default_factory=Restored)
     golden: Restored = field(default_factory=Restored)
     evaluations: Restored = field(default_factory=Restored)
+    decisions: Restored = field(default_factory=Restored)
 
     async def add_revisions(self, rows: Sequence[Document]) -> None:
         """The scenarios have those revisions, which are all of theirs. Raises: ConflictError."""
@@ -141,6 +147,25 @@ class Restoring:
         due = [row for row in rows if row["evaluation_id"] not in known]
         await self._write("restore_evaluations", due)
         _count(self.evaluations, rows, due)
+
+    async def add_decisions(self, rows: Sequence[Document]) -> None:
+        """That is decided of those pairs. Raises: ConflictError."""
+        given = {(row["one"], row["other"]): row for row in rows}
+        ones, others = zip(*given, strict=True)
+        pairs = {"ones": list(ones), "others": list(others)}
+        kept = {
+            (row["one"], row["other"]): row for row in await self._read("occupied_decisions", pairs)
+        }
+        for pair, row in kept.items():
+            if given[pair] != row:
+                raise _occupied(f"decision on the scenarios {row['one']} and {row['other']}")
+        due = [
+            {**row, "generation_id": str(self.generation_id)}
+            for pair, row in given.items()
+            if pair not in kept
+        ]
+        await self._write("restore_decisions", due)
+        _count(self.decisions, rows, due)
 
     async def _kept(self, histories: Mapping[str, Sequence[Document]]) -> set[str]:
         """The scenarios that are there already, exactly so."""
@@ -194,13 +219,13 @@ class Backups:
         The starter library is not loaded any more. Raises: ConflictError; UnreadableFile for
         what the database refuses.
         """
-        await self._database.ensure_tenant(self._tenant_id)
+        generation = await self._library.generation()
         try:
             async with self._database.transaction(self._tenant_id) as connection:
                 key = {"tenant_id": self._tenant_id}
                 await connection.execute(statement("lock_library"), key)
                 await connection.execute(statement("lock_golden"), key)
-                restoring = Restoring(connection, self._tenant_id)
+                restoring = Restoring(connection, self._tenant_id, generation.id)
                 yield restoring
                 await connection.execute(statement("mark_starter_library"), key)
                 await connection.execute(statement("advance_library"), key)

@@ -10,7 +10,8 @@ from psycopg import sql
 FRAGMENTS: Final = (
     *("scenario", "newest_revision", "scope"),
     *("spoken", "asked", "question", "near", "led_to", "scored"),
-    *("kept_revision", "kept_golden", "kept_evaluation", "masked", "exchanges"),
+    *("kept_revision", "kept_golden", "kept_evaluation", "kept_decision"),
+    *("masked", "exchanges"),
     *("likeness_columns", "likeness_heads", "likeness_texts"),
 )
 """Parts that other statements, and later ones of these, include by name."""

@@ -18,6 +18,7 @@ from typing import Final
 from staffroom.content.formats.markdown import MARKDOWN
 from staffroom.content.formats.packed import DAMAGE, is_packed_to_burst, open_archive
 from staffroom.content.formats.rows import FileRow, RowFile, Source, wrong
+from staffroom.content.manifest import MANIFEST, read_manifest
 from staffroom.errors import InvalidScenario, UnavailableError, UnreadableFile
 
 MAX_UNPACKED: Final = 2_000_000_000
@@ -39,10 +40,17 @@ def open_zip(source: Source, opener: Opener, suffixes: tuple[str, ...]) -> RowFi
     try:
         with open_archive(source.path, source.shown) as archive:
             parts = [part for part in archive.infolist() if not _is_passed_over(part)]
+            is_backup = MANIFEST in archive.namelist() and read_manifest(archive) is not None
     except DAMAGE as error:
         raise source.refused(
             f"is not a ZIP archive that can be read: {error}.", "no_zip"
         ) from error
+    if is_backup:
+        raise source.refused(
+            "is a backup of a library, with its history. `staffroom restore FILE` puts it back "
+            "into an empty library; to import its scenarios alone, unpack scenarios.jsonl.",
+            "backup",
+        )
     refusals = [_refusal(part, suffixes) for part in parts]
     if all(refusals):
         why = f": {_shown(parts[0])} {refusals[0].reason}" if refusals and refusals[0] else ""

@@ -19,6 +19,11 @@ g.golden_id, g.question, g.language, g.source, g.author, g.created_at, (
 -- The columns of an evaluation in a backup.
 e.evaluation_id, e.figures, e.ranks, e.questions, e.library_version, e.model, e.created_at
 
+-- name: kept_decision
+-- The columns of a decision on two scenarios that may be one, in a backup.
+l.one, l.other, l.similarity, l.decision, coalesce(l.kept::text, '') AS kept, l.decided_by,
+    l.reason, l.decided_at AS created_at
+
 -- name: masked
 -- The id that an exchange has in one backup: whoever lacks the key cannot tell which it is.
 encode(substr(sha256(%(key)s || uuid_send(i.interaction_id)), 1, 16), 'hex')::uuid
@@ -69,6 +74,13 @@ SELECT {kept_evaluation}
 FROM staffroom.evaluations AS e
 WHERE e.tenant_id = %(tenant_id)s
 ORDER BY e.evaluation_id;
+
+-- name: backup_decisions
+-- What was decided of scenarios that may be one.
+SELECT {kept_decision}
+FROM staffroom.likenesses AS l
+WHERE l.tenant_id = %(tenant_id)s AND l.decision <> 'open'
+ORDER BY l.one, l.other;
 
 -- name: backup_interactions
 -- Exchanges under the ids that the key gives them, in the order of those, which is none: nothing
@@ -124,6 +136,14 @@ WHERE g.tenant_id = %(tenant_id)s
 SELECT {kept_evaluation}
 FROM staffroom.evaluations AS e
 WHERE e.tenant_id = %(tenant_id)s AND e.evaluation_id = ANY(%(ids)s::uuid[]);
+
+-- name: occupied_decisions
+-- What was decided already of pairs that a backup tells of.
+SELECT {kept_decision}
+FROM staffroom.likenesses AS l
+JOIN unnest(%(ones)s::uuid[], %(others)s::uuid[]) AS given (one, other)
+    ON given.one = l.one AND given.other = l.other
+WHERE l.tenant_id = %(tenant_id)s AND l.decision <> 'open';
 
 -- name: restore_scenarios
 -- Heads as they were: made with their first revision, changed with their newest.
@@ -183,3 +203,18 @@ FROM json_to_recordset(%(rows)s) AS r (
     evaluation_id uuid, figures jsonb, ranks jsonb, questions integer, library_version bigint,
     model text, created_at timestamptz
 );
+
+-- name: restore_decisions
+-- Decisions by whom, when and why they were made. A pair that waits for one has it now.
+INSERT INTO staffroom.likenesses AS l (
+    tenant_id, one, other, similarity, generation_id, decision, kept, decided_by, reason, decided_at
+)
+SELECT %(tenant_id)s, r.one, r.other, r.similarity, r.generation_id, r.decision,
+    nullif(r.kept, '')::uuid, r.decided_by, r.reason, r.created_at
+FROM json_to_recordset(%(rows)s) AS r (
+    one uuid, other uuid, similarity real, generation_id uuid, decision text, kept text,
+    decided_by text, reason text, created_at timestamptz
+)
+ON CONFLICT (tenant_id, one, other) DO UPDATE
+SET decision = excluded.decision, kept = excluded.kept, decided_by = excluded.decided_by,
+    reason = excluded.reason, decided_at = excluded.decided_at;
