@@ -1,6 +1,7 @@
 """Scenarios that may be one, over HTTP and by commands."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
@@ -158,7 +159,8 @@ async def test_an_upload_may_keep_duplicates(client: httpx.AsyncClient, app: App
     assert (kept["stored"], kept["rows"]) == (1, [])
     page = await client.get(f"/library/import?id={first['id']}")
     assert "Rows that were left out" in page.text
-    assert "the same as Late" in page.text
+    (link,) = re.findall(r'the same as\s+<a[^>]* href="/library/([^"]+)"[^>]*>(\w+)', page.text)
+    assert link == (row["reason"].split("(")[1].rstrip(")"), "Late")
 
 
 def test_the_starter_library_has_fifteen_near_pairs_and_no_duplicate(
