@@ -1,7 +1,8 @@
 """The closest scenarios, and all of them, by comparison and by index."""
 
 import re
-from typing import Any
+from dataclasses import replace
+from typing import Any, get_args
 from uuid import UUID
 
 import numpy as np
@@ -10,16 +11,19 @@ import pytest
 from staffroom.config import DEFAULT_TENANT, Settings
 from staffroom.database.connection import Database
 from staffroom.database.generations import Generation, open_generation
-from staffroom.database.search import Searcher, Wanted, search_parameters
+from staffroom.database.search import Searcher, Wanted, ranked, search_parameters
 from staffroom.database.statements import FRAGMENTS, statement, statement_texts
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.monitoring.metrics import UNDER_RETURNED
-from staffroom.types import Filters, Vector, Vectors
+from staffroom.retrieval.calibration import Calibration, Reading
+from staffroom.types import Filters, Mode, Vector, Vectors
 from tests.fakes import WordEmbedder
 
 ROWS = 1_500
 RARE = 40
 """One row in RARE is of the rare category."""
+
+WORDS = ("spoken", "asked", "question")
 
 SMALL_TENANT = UUID("00000000-0000-7000-8000-00000000000a")
 
@@ -124,14 +128,25 @@ async def test_a_walk_that_comes_back_short_is_done_again_exactly_and_counted(
 
 
 @pytest.mark.parametrize(
-    ("name", "uses_index"),
-    [("candidates_nearest", True), ("candidates_exact", False), ("candidates_compared", False)],
+    ("legs", "uses_index"),
+    [
+        (("walked", "led_to"), True),
+        (("near", "led_to"), False),
+        (("near", "compared"), False),
+    ],
 )
 async def test_only_the_walk_is_planned_through_the_vector_index(
-    database: Database, generation: Generation, vectors: Vectors, name: str, uses_index: bool
+    database: Database,
+    generation: Generation,
+    vectors: Vectors,
+    legs: tuple[str, ...],
+    uses_index: bool,
 ) -> None:
     wanted = Wanted("situation", vectors[0], 10, Filters())
-    parameters = search_parameters(DEFAULT_TENANT, wanted)
+    parameters = {
+        **search_parameters(DEFAULT_TENANT, wanted),
+        "word_weights": "{}", "other_words": 1.0,
+    }
     async with database.owner_transaction() as connection:
         await connection.execute("RESET ROLE")
         await connection.execute(f"ANALYZE staffroom.{generation.vectors_table}")
@@ -139,11 +154,53 @@ async def test_only_the_walk_is_planned_through_the_vector_index(
     async with database.transaction(DEFAULT_TENANT) as connection:
         await connection.execute("SET LOCAL enable_seqscan = off")
         await connection.execute("SET LOCAL enable_sort = off")
-        query = statement(name, generation.vectors_table).as_string(connection)
-        cursor = await connection.execute("EXPLAIN " + query, parameters)
+        query = statement("found", generation.vectors_table, legs=(*WORDS, *legs))
+        cursor = await connection.execute(b"EXPLAIN " + query, parameters)
         plan = "\n".join(str(row["QUERY PLAN"]) for row in await cursor.fetchall())
 
     assert (f"nearest_{generation.id.hex}" in plan) == uses_index, plan
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "meaning", "words"])
+@pytest.mark.parametrize("exact_limit", [0, 10_000])
+async def test_the_database_orders_as_the_calibration_does(
+    database: Database,
+    vector_ops: VectorOperations,
+    embedder: WordEmbedder,
+    mode: Mode,
+    exact_limit: int,
+) -> None:
+    """The score is written down twice: in fusion.py, for fitting, and in search.sql."""
+    await vector_ops.batch_process(
+        [
+            {
+                "text": f"Pupils talk {'and shout ' * (n % 4)} in lesson {n % 30}",
+                "advice": "Wait. " * (n % 5) + f"Then ask pupil {n % 7}.",
+                "questions": [f"Who shouts in lesson {n % 11}?"] * (n % 2),
+                "language": ("en", "es", "de")[n % 3],
+            }
+            for n in range(120)
+        ]
+    )
+    generation = await open_generation(
+        database, DEFAULT_TENANT, embedder.model, embedder.dimensions
+    )
+    readings: dict[Mode, Reading] = {each: Reading(4, 0, -2) for each in get_args(Mode)}
+    calibration = Calibration(readings, {"": 0.2, "en": 0.5, "es": 0.35})
+    searcher = Searcher(database, replace(generation, calibration=calibration), exact_limit)
+    embedding = (await embedder.embed(["Who shouts in lesson 5?"], "query"))[0]
+    wanted = Wanted("Who shouts in lesson 5?", embedding, 20, Filters(), mode)
+
+    found = await searcher.find(DEFAULT_TENANT, wanted)
+    order, relevances = ranked(
+        calibration, candidates := await searcher.candidates(DEFAULT_TENANT, wanted), mode
+    )
+
+    assert found
+    expected = [str(candidates.ids[place]) for place in order]
+    places = [expected.index(str(match.scenario.id)) for match in found]
+    assert places == sorted(places)
+    assert [match.relevance for match in found] == [relevances[place] for place in places]
 
 
 async def test_a_question_for_a_big_tenant_does_not_spoil_the_plan_of_a_small_one(
@@ -161,7 +218,8 @@ async def test_every_statement_fits_the_schema(database: Database, generation: G
         # begin_snapshot sets something, and so has no plan.
         for name in statement_texts().keys() - {*FRAGMENTS, "begin_snapshot"}:
             await connection.execute("RESET ROLE")
-            text = statement(name, generation.vectors_table).as_string(connection).rstrip(";")
+            legs = (*WORDS, "near", "led_to")
+            text = statement(name, generation.vectors_table, legs=legs).decode().rstrip(";")
             numbered: dict[str, str] = {}
             for part in sorted(set(re.findall(r"%\((\w+)\)s", text))):
                 numbered[part] = f"${len(numbered) + 1}"

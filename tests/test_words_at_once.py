@@ -80,13 +80,11 @@ async def test_what_is_kept_of_words_is_what_the_statement_of_before_keeps(
     await store_batches(vector_ops)
     now = await kept(database, vector_ops.tenant_id)
 
-    def of_before(name: str, vectors_table: str = "") -> sql.Composed:
+    def of_before(name: str, vectors_table: str = "") -> bytes:
         if name == "words_of":
-            return sql.SQL(
-                "SELECT * FROM json_to_recordset(%(rows)s) AS r (language text, body text)"
-            ).format()
+            return b"SELECT * FROM json_to_recordset(%(rows)s) AS r (language text, body text)"
         if name == "add_words":
-            return sql.SQL(ADD_WORDS).format()
+            return sql.SQL(ADD_WORDS).format().as_bytes()
         return statement(name, vectors_table)
 
     monkeypatch.setattr(store, "statement", of_before)

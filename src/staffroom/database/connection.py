@@ -6,10 +6,10 @@ tenants are kept apart.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
@@ -89,9 +89,25 @@ class Database:
             await self._begin(connection, tenant_id)
             yield connection
 
+    async def fetch(
+        self,
+        tenant_id: UUID,
+        query: bytes,
+        parameters: Mapping[str, Any],
+        *,
+        ef_search: int = EF_SEARCH,
+    ) -> list[DictRow]:
+        """The rows of one statement for that tenant, in one round trip."""
+        async with self._connection() as connection:
+            async with connection.pipeline():
+                # What a pipeline sends before its one sync is a transaction, without BEGIN.
+                await self._begin(connection, tenant_id, ef_search)
+                cursor = await connection.execute(query, parameters, prepare=True, binary=True)
+            return await cursor.fetchall()
+
     @asynccontextmanager
     async def read(self, tenant_id: UUID) -> AsyncIterator[Connection]:
-        """As `transaction`, with statements sent together: one round trip, no COPY."""
+        """As `transaction`, with statements sent together where none waits for another; no COPY."""
         async with (
             self._connection() as connection,
             connection.pipeline(),
@@ -156,10 +172,11 @@ class Database:
             row = await cursor.fetchone()
         return DatabaseInfo(schema=schema, **(row or {}))
 
-    async def _begin(self, connection: Connection, tenant_id: UUID) -> None:
-        await connection.execute(
-            statement("begin_tenant"), {"tenant_id": str(tenant_id), "ef_search": EF_SEARCH}
-        )
+    async def _begin(
+        self, connection: Connection, tenant_id: UUID, ef_search: int = EF_SEARCH
+    ) -> None:
+        parameters = {"tenant_id": str(tenant_id), "ef_search": ef_search}
+        await connection.execute(statement("begin_tenant"), parameters, prepare=True)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -180,13 +197,17 @@ class Database:
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             self._app_conninfo,
             connection_class=AsyncConnection[DictRow],
-            kwargs={"row_factory": dict_row, "connect_timeout": CONNECT_SECONDS},
+            kwargs={
+                "row_factory": dict_row,
+                "connect_timeout": CONNECT_SECONDS,
+                "autocommit": True,
+            },
             min_size=1,
             max_size=CONNECTIONS,
             max_waiting=MAX_WAITING,
             timeout=WAIT_SECONDS,
             configure=_configure,
-            check=AsyncConnectionPool.check_connection,
+            check=_check,
             open=False,
         )
         try:
@@ -236,7 +257,16 @@ async def _connect(conninfo: str) -> Connection:
 async def _configure(connection: Connection) -> None:
     await register_vector_async(connection)
     await register_packed_vectors(connection)
-    await connection.commit()
+
+
+async def _check(connection: Connection) -> None:
+    """The server has not closed the connection: what it sent last would say so.
+
+    Unlike a question to the server this takes no round trip. Raises: psycopg.OperationalError.
+    """
+    connection.pgconn.consume_input()
+    if connection.broken:
+        raise psycopg.OperationalError("the server closed the connection")
 
 
 @contextmanager

@@ -125,7 +125,7 @@ class CopiedTables:
 
     async def _read(self, connection: Connection, table: str) -> bytes:
         rows = "new_postings" if table == "postings" else "new_rows"
-        query = sql.SQL("COPY ({}) TO STDOUT (FORMAT binary)").format(statement(rows, table))
+        query = b"COPY (%b) TO STDOUT (FORMAT binary)" % statement(rows, table)
         key = {"tenant_id": self._tenant_id, "after": self._last}
         async with connection.cursor() as cursor, cursor.copy(query, key) as copy:
             content = bytearray()

@@ -2,11 +2,11 @@
 
 A walk through an approximate index can miss neighbours and can return fewer rows
 than there are. So a scope that is small is compared whole, and a walk that comes
-back short is done again exactly, and counted.
+back short is done again exactly, and counted. The database scores, orders and reads
+in one round trip (docs/decisions/0017-one-round-trip.md).
 """
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -14,25 +14,26 @@ from uuid import UUID
 import numpy as np
 from pgvector import HalfVector
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
 from staffroom.database.canary import RecallCanary
-from staffroom.database.connection import Connection, Database
+from staffroom.database.connection import EF_SEARCH, Database
 from staffroom.database.generations import Generation
 from staffroom.database.rows import filter_parameters, scenario_from_row
+from staffroom.database.scope_sizes import ScopeSizes
 from staffroom.database.statements import statement
 from staffroom.monitoring.metrics import UNDER_RETURNED
 from staffroom.retrieval.calibration import Calibration, Uncalibrated
-from staffroom.retrieval.fusion import best_view, diverse
+from staffroom.retrieval.fusion import EXAMPLES_WEIGHT, best_view, diverse
 from staffroom.retrieval.standing import raised, weight
 from staffroom.types import Array, Filters, Match, Mode, OutOfScope, Vector
 
-EXACT_LIMIT: Final = 10_000
-"""Scenarios in scope up to which every vector is compared."""
+EXACT_LIMIT: Final = 2_000
+"""Scenarios in scope up to which every vector is compared. From about there on the index is faster
+(docs/benchmarks.md)."""
 
-SIZE_SECONDS: Final = 5.0
-"""How long a scope is remembered as small or large. Both ways stay correct meanwhile."""
-
-MAX_REMEMBERED: Final = 1_000
+EXACT_FILTERED_LIMIT: Final = 10_000
+"""As EXACT_LIMIT, for a filter: a walk passes by what the filter leaves out."""
 
 DEPTH: Final = 50
 """Scenarios that each way contributes at least."""
@@ -75,17 +76,17 @@ class Candidates:
 
 def search_parameters(tenant_id: UUID, wanted: Wanted) -> dict[str, Any]:
     """What the statements that search take."""
-    embedding = wanted.embedding if wanted.mode != "words" else None
     depth = max(DEPTH, wanted.limit + SPARE)
     return {
         **filter_parameters(tenant_id, wanted.filters),
-        "question": wanted.question if wanted.mode != "meaning" else "",
-        "embedding": None if embedding is None else HalfVector(embedding),
-        "by_meaning": embedding is not None,
+        "question": wanted.question,
+        "embedding": None if wanted.embedding is None else HalfVector(wanted.embedding),
         "depth": depth,
+        "most": wanted.limit + SPARE,
         "most_led": LED * depth,
         "most_asked": MOST_ASKED,
         "most_postings": MOST_POSTINGS,
+        "examples_weight": EXAMPLES_WEIGHT,
     }
 
 
@@ -93,37 +94,40 @@ class Searcher:
     """Finds the best matches within one generation."""
 
     def __init__(
-        self, database: Database, generation: Generation, exact_limit: int = EXACT_LIMIT
+        self,
+        database: Database,
+        generation: Generation,
+        exact_limit: int = EXACT_LIMIT,
+        exact_filtered_limit: int = EXACT_FILTERED_LIMIT,
     ) -> None:
-        self._exact_limit = exact_limit
         self._database = database
         self._generation = generation
         self._calibration = generation.calibration or Uncalibrated()
-        self._canary = RecallCanary(database, generation)
-        self._small: dict[tuple[UUID, Filters], tuple[float, bool]] = {}
+        self._sizes = ScopeSizes(exact_limit, exact_filtered_limit)
+        # A filter makes a walk pass by what it leaves out, which needs another width.
+        self._walks = {narrows: RecallCanary(database, generation) for narrows in (False, True)}
 
     async def find(self, tenant_id: UUID, wanted: Wanted) -> list[Match]:
         """The `limit` scenarios that fit best, or all that there are, best first.
 
         By words alone, only those that have one of the question's words.
         """
-        async with self._database.read(tenant_id) as connection:
-            candidates = await self._candidates(connection, tenant_id, wanted)
-            order, relevances = ranked(self._calibration, candidates, wanted.mode)
-            chosen = [candidates.ids[place] for place in order[: wanted.limit + SPARE]]
-            rows = await self._matched(connection, tenant_id, chosen)
-        # A scenario that was deleted since its scores were read is among the chosen, not the rows.
-        found = [
-            (rows[scenario_id], relevance)
-            for scenario_id, relevance in zip(chosen, relevances, strict=False)
-            if scenario_id in rows
-        ]
-        return [_match(*each) for each in _told_once(_by_standing(found), wanted.limit)]
+        parameters = search_parameters(tenant_id, wanted)
+        weights = self._calibration.word_weights(wanted.mode)
+        if weights is None:
+            best = await self._ranked_here(parameters, wanted)
+        else:
+            by_language, others = weights
+            parameters |= {"word_weights": Jsonb(by_language), "other_words": others}
+            rows = await self._asked("found", parameters, wanted)
+            relevances = self._calibration.relevances([row["score"] for row in rows], wanted.mode)
+            best = list(zip(rows, relevances, strict=True))
+        return [_match(*each) for each in _told_once(_by_standing(best), wanted.limit)]
 
     async def candidates(self, tenant_id: UUID, wanted: Wanted) -> Candidates:
         """What comes into question, with the scores that are fitted on."""
-        async with self._database.read(tenant_id) as connection:
-            return await self._candidates(connection, tenant_id, wanted)
+        parameters = search_parameters(tenant_id, wanted)
+        return read_candidates(await self._asked("candidates", parameters, wanted))
 
     def reason_against(
         self, question: str, embedding: Vector, best_relevance: float | None
@@ -131,54 +135,91 @@ class Searcher:
         """Why the library should not answer the question, if there is a reason."""
         return self._calibration.reason_against(question, embedding, best_relevance)
 
-    async def _candidates(
-        self, connection: Connection, tenant_id: UUID, wanted: Wanted
-    ) -> Candidates:
-        parameters = search_parameters(tenant_id, wanted)
-        leads_past = wanted.filters.narrows or wanted.mode == "words"
-        exact = "candidates_compared" if leads_past else "candidates_exact"
-        if await self._is_small(connection, (tenant_id, wanted.filters), parameters):
-            return read_candidates(await self._run(connection, exact, parameters))
-        rows = await self._run(connection, "candidates_nearest", parameters)
-        if parameters["by_meaning"] and (not rows or rows[0]["near"] < parameters["depth"]):
+    async def _ranked_here(
+        self, parameters: dict[str, Any], wanted: Wanted
+    ) -> list[tuple[DictRow, float]]:
+        """The best rows with their relevances, where the places of all candidates decide."""
+        candidates = read_candidates(await self._asked("candidates", parameters, wanted))
+        order, relevances = ranked(self._calibration, candidates, wanted.mode)
+        chosen = [candidates.ids[place] for place in order[: parameters["most"]]]
+        query = statement("told", self._generation.vectors_table)
+        key = {"tenant_id": parameters["tenant_id"], "scenario_ids": chosen}
+        rows = await self._database.fetch(parameters["tenant_id"], query, key)
+        told = {row["scenario_id"]: row for row in rows}
+        # A scenario that was deleted since its scores were read is chosen, and not told of.
+        return [
+            (told[scenario_id], relevance)
+            for scenario_id, relevance in zip(chosen, relevances, strict=False)
+            if scenario_id in told
+        ]
+
+    async def _asked(self, name: str, parameters: dict[str, Any], wanted: Wanted) -> list[DictRow]:
+        """The rows of a statement about all candidates; one that comes back short is asked again
+        of every scenario in scope."""
+        tenant_id: UUID = parameters["tenant_id"]
+        if await self._is_small(parameters, wanted.filters):
+            return await self._run(name, parameters, wanted, exactly=True)
+        walk = self._walks[wanted.filters.narrows]
+        rows = await self._run(name, parameters, wanted, ef_search=walk.ef_search)
+        if wanted.mode == "words":
+            return rows
+        if not rows or rows[0]["near"] < parameters["depth"]:
             UNDER_RETURNED.inc()
-            return read_candidates(await self._run(connection, exact, parameters))
-        if parameters["by_meaning"]:
-            self._canary.consider(tenant_id, parameters, _column(rows, "similarity", 0.0))
-        return read_candidates(rows)
+            return await self._run(name, parameters, wanted, exactly=True)
+        walk.consider(tenant_id, parameters, _given(parameters))
+        return rows
 
-    async def _matched(
-        self, connection: Connection, tenant_id: UUID, chosen: Sequence[UUID]
-    ) -> dict[UUID, DictRow]:
-        if not chosen:
-            return {}
-        parameters = {"tenant_id": tenant_id, "scenario_ids": list(chosen)}
-        rows = await self._run(connection, "matched", parameters)
-        return {row["scenario_id"]: row for row in rows}
-
-    async def _is_small(
-        self, connection: Connection, scope: tuple[UUID, Filters], parameters: dict[str, Any]
-    ) -> bool:
-        now = time.monotonic()
-        expires, small = self._small.get(scope, (0.0, False))
-        if now < expires:
-            return small
-        cursor = await connection.execute(
-            statement("scope_size"), {**parameters, "at_most": self._exact_limit + 1}
-        )
-        row = await cursor.fetchone()
-        small = row is None or row["size"] <= self._exact_limit
-        if len(self._small) >= MAX_REMEMBERED:
-            self._small.clear()
-        self._small[scope] = (now + SIZE_SECONDS, small)
+    async def _is_small(self, parameters: dict[str, Any], filters: Filters) -> bool:
+        """Every scenario in scope is to be compared. Counted anew now and then."""
+        tenant_id: UUID = parameters["tenant_id"]
+        small = self._sizes.is_small(tenant_id, filters)
+        if small is None:
+            query = statement("scope_size", given=_given(parameters))
+            most = self._sizes.limit(filters)
+            rows = await self._database.fetch(tenant_id, query, {**parameters, "at_most": most + 1})
+            small = self._sizes.keep(tenant_id, filters, rows[0]["size"])
         return small
 
     async def _run(
-        self, connection: Connection, name: str, parameters: dict[str, Any]
+        self,
+        name: str,
+        parameters: dict[str, Any],
+        wanted: Wanted,
+        *,
+        exactly: bool = False,
+        ef_search: int = EF_SEARCH,
     ) -> list[DictRow]:
-        query = statement(name, self._generation.vectors_table)
-        cursor = await connection.execute(query, parameters)
-        return await cursor.fetchall()
+        query = statement(
+            name,
+            self._generation.vectors_table,
+            legs=_legs(wanted, exactly=exactly),
+            scores=_SCORES[wanted.mode],
+            given=_given(parameters),
+        )
+        tenant_id: UUID = parameters["tenant_id"]
+        return await self._database.fetch(tenant_id, query, parameters, ef_search=ef_search)
+
+
+_SCORES: Final[dict[Mode, str]] = {
+    "hybrid": "scored",
+    "meaning": "scored_by_meaning",
+    "words": "scored_by_words",
+}
+
+
+def _legs(wanted: Wanted, *, exactly: bool) -> tuple[str, ...]:
+    """The ways to the candidates, with what they need."""
+    by_meaning = () if wanted.mode == "words" else ("near" if exactly else "walked",)
+    if wanted.mode == "meaning":
+        return by_meaning
+    leads_past = exactly and (wanted.filters.narrows or wanted.mode == "words")
+    by_words = "compared" if leads_past else "led_to"
+    return ("spoken", "asked", "question", *by_meaning, by_words)
+
+
+def _given(parameters: Mapping[str, Any]) -> frozenset[str]:
+    """The parameters that restrict something: none is empty."""
+    return frozenset(name for name, value in parameters.items() if value not in ([], None))
 
 
 def read_candidates(rows: Sequence[DictRow]) -> Candidates:

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 import numpy as np
 
-from staffroom.retrieval.fusion import combined, reciprocal_ranks
+from staffroom.retrieval.fusion import ANY_LANGUAGE, combined, reciprocal_ranks
 from staffroom.retrieval.logistic import sigmoid
 from staffroom.retrieval.scope import Scope, read_scope
 from staffroom.types import Array, Mode, OutOfScope, Vector
@@ -24,6 +24,8 @@ the 200 golden questions that must not be answered has a match of 0.85 or more."
 VERSION: Final = 3
 """Counts changes of what is fitted: another version's fit is not read, but made anew."""
 
+WordWeights = tuple[Mapping[str, float], float]
+"""What a share of words counts beside a cosine: by the scenario's language, and in the others."""
 
 MOST_BEHIND: Final = 0.3
 """A distance to the best match that tells no more when it grows: a question in the very words of
@@ -72,6 +74,10 @@ class Calibration:
         """What scenarios are ordered by, in any order."""
         return combined(similarities, shares, languages, mode, self.words)
 
+    def word_weights(self, mode: Mode) -> WordWeights | None:
+        """How much the share of words counts in `scores`."""
+        return ({}, 1.0) if mode != "hybrid" else (self.words, self.words.get(ANY_LANGUAGE, 0.0))
+
     def relevances(self, scores: Sequence[float], mode: Mode = "meaning") -> list[float]:
         """Relevance in 0 to 1, for the scores of a question's matches, best first."""
         return self.readings[mode].relevances(scores)
@@ -114,6 +120,10 @@ class Uncalibrated:
         best_first = np.sort(np.maximum(similarities, shares))[::-1]
         scores: Array = best_first[np.searchsorted(np.sort(-ranks), -ranks)]
         return scores
+
+    def word_weights(self, mode: Mode) -> WordWeights | None:
+        """As of a calibration; None where no weights lead to `scores`, but places do."""
+        return ({}, 1.0) if mode != "hybrid" else None
 
     def relevances(self, scores: Sequence[float], mode: Mode = "meaning") -> list[float]:
         """The scores, cut."""

@@ -1,6 +1,5 @@
--- Finding scenarios: first those that come into question, by meaning and by words in one round
--- trip, with both scores of each; then what the chosen ones say. {vectors} is the current
--- generation's table.
+-- Finding scenarios: by meaning, by words or by both, scored, ordered and read in one round trip.
+-- {vectors} is the current generation's table. The legs of a search are put together by what is asked.
 
 -- name: scope_size
 -- How many scenarios a search has to compare, counted no further than %(at_most)s.
@@ -56,8 +55,20 @@ near AS MATERIALIZED (
     FROM staffroom.scenarios AS s
     JOIN staffroom.{vectors} AS v
         ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
-    WHERE %(by_meaning)s AND v.tenant_id = %(tenant_id)s AND {scope}
+    WHERE v.tenant_id = %(tenant_id)s AND {scope}
     ORDER BY (v.embedding <#> %(embedding)s::halfvec) + 0, v.scenario_id
+    LIMIT %(depth)s
+)
+
+-- name: walked
+-- Walks the vector index. Ordered by distance alone, or the index cannot serve it.
+near AS MATERIALIZED (
+    SELECT v.scenario_id
+    FROM staffroom.{vectors} AS v
+    JOIN staffroom.scenarios AS s
+        ON s.tenant_id = v.tenant_id AND s.scenario_id = v.scenario_id
+    WHERE v.tenant_id = %(tenant_id)s AND {scope}
+    ORDER BY v.embedding <#> %(embedding)s::halfvec
     LIMIT %(depth)s
 )
 
@@ -87,6 +98,19 @@ said AS MATERIALIZED (
     LIMIT %(depth)s
 )
 
+-- name: compared
+-- Every word in scope compared: where the way by words would lead past a filter, or is the only one.
+said AS MATERIALIZED (
+    SELECT w.scenario_id
+    FROM staffroom.scenarios AS s
+    JOIN staffroom.scenario_words AS w
+        ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id
+    WHERE w.tenant_id = %(tenant_id)s AND {scope}
+        AND w.words <#> (SELECT words FROM question) < 0
+    ORDER BY w.words <#> (SELECT words FROM question), w.scenario_id
+    LIMIT %(depth)s
+)
+
 -- name: scored
 -- The scores of every scenario that comes into question, with that of its nearest example question,
 -- and how many the way by meaning gave.
@@ -99,41 +123,54 @@ JOIN staffroom.{vectors} AS v ON v.tenant_id = %(tenant_id)s AND v.scenario_id =
 LEFT JOIN staffroom.scenario_words AS w
     ON w.tenant_id = %(tenant_id)s AND w.scenario_id = c.scenario_id
 
--- name: candidates_exact
--- Of a small library.
-WITH {spoken}, {asked}, {question}, {near}, {led_to} {scored};
+-- name: scored_by_meaning
+-- As scored, where words do not count.
+SELECT c.scenario_id, -(v.embedding <#> %(embedding)s::halfvec) AS similarity,
+    (SELECT max(-(e <#> %(embedding)s::halfvec)) FROM unnest(v.examples) AS e) AS example,
+    0::double precision AS share, '' AS language, (SELECT count(*) FROM near) AS near
+FROM near AS c
+JOIN staffroom.{vectors} AS v ON v.tenant_id = %(tenant_id)s AND v.scenario_id = c.scenario_id
 
--- name: candidates_compared
--- As candidates_exact, with every word in scope compared: where the way by words would lead past a
--- filter, or is the only one.
-WITH {spoken}, {asked}, {question}, {near}, said AS MATERIALIZED (
-    SELECT w.scenario_id
-    FROM staffroom.scenarios AS s
-    JOIN staffroom.scenario_words AS w
-        ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id
-    WHERE w.tenant_id = %(tenant_id)s AND {scope}
-        AND w.words <#> (SELECT words FROM question) < 0
-    ORDER BY w.words <#> (SELECT words FROM question), w.scenario_id
-    LIMIT %(depth)s
+-- name: scored_by_words
+-- As scored, where meaning does not count.
+SELECT c.scenario_id, 0::double precision AS similarity, NULL::double precision AS example,
+    -(w.words <#> (SELECT words FROM question)) AS share, w.language, 0::bigint AS near
+FROM said AS c
+JOIN staffroom.scenario_words AS w
+    ON w.tenant_id = %(tenant_id)s AND w.scenario_id = c.scenario_id
+
+-- name: candidates
+-- What comes into question, in no order.
+WITH {legs} {scores};
+
+-- name: found
+-- The best of what comes into question, best first, with what they say, their vectors and how often
+-- it was reported that they worked. The score is that of retrieval/fusion.py: the cosine of the best
+-- view, and what the share of the words counts beside it.
+WITH {legs}, best AS MATERIALIZED (
+    SELECT scenario_id, near,
+        similarity + %(examples_weight)s::double precision
+            * greatest(0, coalesce(example, -1) - similarity)
+            + share * coalesce(
+                (%(word_weights)s::jsonb ->> language)::double precision,
+                %(other_words)s::double precision
+            ) AS score
+    FROM ({scores}) AS scored
+    ORDER BY score DESC, scenario_id
+    LIMIT %(most)s
 )
-{scored};
+SELECT {scenario}, v.embedding, coalesce(t.worked, 0) AS worked, b.score, b.near
+FROM best AS b
+JOIN staffroom.scenarios AS s ON s.tenant_id = %(tenant_id)s AND s.scenario_id = b.scenario_id
+{newest_revision}
+JOIN staffroom.{vectors} AS v ON v.tenant_id = s.tenant_id AND v.scenario_id = s.scenario_id
+LEFT JOIN staffroom.standings AS t
+    ON t.tenant_id = %(tenant_id)s AND t.scenario_id = s.scenario_id
+WHERE r.tenant_id = %(tenant_id)s AND v.tenant_id = %(tenant_id)s
+ORDER BY b.score DESC, b.scenario_id;
 
--- name: candidates_nearest
--- Of a large scope: walks the vector index and the way by words. Ordered by distance alone, or the
--- index cannot serve it.
-WITH {spoken}, {asked}, {question}, near AS MATERIALIZED (
-    SELECT v.scenario_id
-    FROM staffroom.{vectors} AS v
-    JOIN staffroom.scenarios AS s
-        ON s.tenant_id = v.tenant_id AND s.scenario_id = v.scenario_id
-    WHERE %(by_meaning)s AND v.tenant_id = %(tenant_id)s AND {scope}
-    ORDER BY v.embedding <#> %(embedding)s::halfvec
-    LIMIT %(depth)s
-), {led_to}
-{scored};
-
--- name: matched
--- What scenarios say, with their vectors and how often it was reported that they worked.
+-- name: told
+-- What scenarios say, as found gives it.
 SELECT {scenario}, v.embedding, coalesce(t.worked, 0) AS worked
 FROM staffroom.scenarios AS s
 {newest_revision}
@@ -142,6 +179,13 @@ LEFT JOIN staffroom.standings AS t
     ON t.tenant_id = %(tenant_id)s AND t.scenario_id = s.scenario_id
 WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s AND v.tenant_id = %(tenant_id)s
     AND s.scenario_id = ANY(%(scenario_ids)s);
+
+-- name: nearest_walking
+-- How near those are that the walk finds.
+WITH {walked}
+SELECT -(v.embedding <#> %(embedding)s::halfvec) AS similarity
+FROM near AS c
+JOIN staffroom.{vectors} AS v ON v.tenant_id = %(tenant_id)s AND v.scenario_id = c.scenario_id;
 
 -- name: nearest_exactly
 -- How near the nearest are, by comparing every vector in scope.
