@@ -145,7 +145,8 @@ async def test_only_the_walk_is_planned_through_the_vector_index(
     wanted = Wanted("situation", vectors[0], 10, Filters())
     parameters = {
         **search_parameters(DEFAULT_TENANT, wanted),
-        "word_weights": "{}", "other_words": 1.0,
+        "word_weights": "{}",
+        "other_words": 1.0,
     }
     async with database.owner_transaction() as connection:
         await connection.execute("RESET ROLE")

@@ -144,11 +144,9 @@ class Catalogue:
             )
 
     async def _rows(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement(name), {"tenant_id": self._tenant_id, **parameters}
-            )
-            return await cursor.fetchall()
+        return await self._database.fetch(
+            self._tenant_id, statement(name), {"tenant_id": self._tenant_id, **parameters}
+        )
 
 
 def _names(filter_name: str, value: str) -> tuple[str, ...]:

@@ -98,12 +98,10 @@ class Claim:
 
     async def part(self, number: int) -> bytes:
         """A piece of the file, counted from 0; empty behind its end."""
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("get_import_part"), {**self._key, "part": number}
-            )
-            row = await cursor.fetchone()
-        return bytes(row["content"]) if row else b""
+        rows = await self._database.fetch(
+            self._tenant_id, statement("get_import_part"), {**self._key, "part": number}
+        )
+        return bytes(rows[0]["content"]) if rows else b""
 
     async def keep(self, connection: Connection | None, checkpoint: Checkpoint) -> None:
         """The import is there, in the given transaction or in one of its own.

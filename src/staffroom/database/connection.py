@@ -23,7 +23,7 @@ from staffroom.config import Settings
 from staffroom.database.embedded import EmbeddedServer
 from staffroom.database.isolation import prove_isolation
 from staffroom.database.migrate import migrate, schema_version
-from staffroom.database.rows import register_packed_vectors
+from staffroom.database.rows import RealLoader, register_packed_vectors
 from staffroom.database.statements import statement
 from staffroom.errors import ConfigError, DatabaseUnavailable
 
@@ -98,12 +98,21 @@ class Database:
         ef_search: int = EF_SEARCH,
     ) -> list[DictRow]:
         """The rows of one statement for that tenant, in one round trip."""
-        async with self._connection() as connection:
-            async with connection.pipeline():
-                # What a pipeline sends before its one sync is a transaction, without BEGIN.
-                await self._begin(connection, tenant_id, ef_search)
-                cursor = await connection.execute(query, parameters, prepare=True, binary=True)
-            return await cursor.fetchall()
+        async with self.sent_together(tenant_id, ef_search) as connection:
+            cursor = await connection.execute(query, parameters, prepare=True, binary=True)
+        return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def sent_together(
+        self, tenant_id: UUID, ef_search: int = EF_SEARCH
+    ) -> AsyncIterator[Connection]:
+        """As `transaction`, all in one round trip at its end; results are fetched afterwards.
+
+        What a pipeline sends before its one sync is a transaction, without BEGIN and COMMIT.
+        """
+        async with self._connection() as connection, connection.pipeline():
+            await self._begin(connection, tenant_id, ef_search)
+            yield connection
 
     @asynccontextmanager
     async def read(self, tenant_id: UUID) -> AsyncIterator[Connection]:
@@ -257,6 +266,7 @@ async def _connect(conninfo: str) -> Connection:
 async def _configure(connection: Connection) -> None:
     await register_vector_async(connection)
     await register_packed_vectors(connection)
+    connection.adapters.register_loader("float4", RealLoader)
 
 
 async def _check(connection: Connection) -> None:

@@ -93,11 +93,9 @@ class Drafts:
             "but": but,
             "limit": limit,
         }
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("like_draft", generation.vectors_table), parameters
-            )
-            return [Neighbour(**row) for row in await cursor.fetchall()]
+        query = statement("like_draft", generation.vectors_table)
+        rows = await self._database.fetch(self._tenant_id, query, parameters)
+        return [Neighbour(**row) for row in rows]
 
     async def asked(self, embedding: Vector, limit: int) -> list[AskedQuestion]:
         """The questions of teachers that are nearest to the draft's embedding, nearest first."""
@@ -109,9 +107,9 @@ class Drafts:
             "newest": NEWEST_QUESTIONS,
             "limit": limit,
         }
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement("asked_like_draft"), parameters)
-            rows = await cursor.fetchall()
+        rows = await self._database.fetch(
+            self._tenant_id, statement("asked_like_draft"), parameters
+        )
         return [
             AskedQuestion(row["question"], row["embedding"].to_numpy().astype(np.float32))
             for row in rows

@@ -66,15 +66,14 @@ class Evaluations:
     async def page(self, limit: int = 50, before: UUID | None = None) -> list[EvaluationRecord]:
         """The runs that came before the given one, newest first."""
         parameters = {"tenant_id": self._tenant_id, "limit": limit, "before": before}
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement("list_evaluations"), parameters)
-            return [EvaluationRecord(**row) for row in await cursor.fetchall()]
+        rows = await self._database.fetch(
+            self._tenant_id, statement("list_evaluations"), parameters
+        )
+        return [EvaluationRecord(**row) for row in rows]
 
     async def newest_ranks(self) -> dict[UUID, Ranks]:
         """Where each golden question's right scenario stood in the newest run."""
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("newest_ranks"), {"tenant_id": self._tenant_id}
-            )
-            row = await cursor.fetchone()
-        return {UUID(golden_id): ranks for golden_id, ranks in row["ranks"].items()} if row else {}
+        rows = await self._database.fetch(
+            self._tenant_id, statement("newest_ranks"), {"tenant_id": self._tenant_id}
+        )
+        return {UUID(golden_id): ranks for row in rows for golden_id, ranks in row["ranks"].items()}

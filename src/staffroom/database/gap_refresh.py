@@ -24,10 +24,8 @@ NEWEST_GAPS: Final = 2_000
 async def refresh_gaps(database: Database, tenant_id: UUID) -> None:
     """As `Gaps.refresh`."""
     key = {"tenant_id": tenant_id}
-    async with database.read(tenant_id) as connection:
-        cursor = await connection.execute(statement("gap_work"), key)
-        row = await cursor.fetchone()
-    if row is None or not row["is_due"]:
+    work = await database.fetch(tenant_id, statement("gap_work"), key)
+    if not any(row["is_due"] for row in work):
         return
     async with database.transaction(tenant_id) as connection:
         await connection.execute(statement("lock_gaps"), key)

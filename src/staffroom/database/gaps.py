@@ -97,11 +97,10 @@ class Gaps:
 
     async def counts(self) -> dict[GapState, int]:
         """How many groups there are in each state."""
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("count_gap_groups"), {"tenant_id": self._tenant_id}
-            )
-            found = {row["state"]: row["groups"] for row in await cursor.fetchall()}
+        rows = await self._database.fetch(
+            self._tenant_id, statement("count_gap_groups"), {"tenant_id": self._tenant_id}
+        )
+        found = {row["state"]: row["groups"] for row in rows}
         return {state: found.get(state, 0) for state in GAP_STATES}
 
     async def get(self, group_id: UUID) -> GapGroup:
@@ -234,16 +233,13 @@ class Gaps:
             "scenario_id": scenario_id,
             "is_by_size": is_by_size,
         }
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement("list_gap_groups"), parameters)
-            return [GapGroup(**row) for row in await cursor.fetchall()]
+        rows = await self._database.fetch(self._tenant_id, statement("list_gap_groups"), parameters)
+        return [GapGroup(**row) for row in rows]
 
     async def _questions(self, group_id: UUID, limit: int) -> list[tuple[GapQuestion, Vector]]:
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("gap_questions"), {**self._key(group_id), "limit": limit}, binary=True
-            )
-            rows = await cursor.fetchall()
+        rows = await self._database.fetch(
+            self._tenant_id, statement("gap_questions"), {**self._key(group_id), "limit": limit}
+        )
         return [
             (GapQuestion(**row), as_vector(vector))
             for row in rows

@@ -227,9 +227,7 @@ class Imports:
         return Claim(self._database, self._tenant_id, runner_id, **row) if row else None
 
     async def _rows(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement(name), parameters)
-            return await cursor.fetchall()
+        return await self._database.fetch(self._tenant_id, statement(name), parameters)
 
     def _key(self, import_id: UUID) -> dict[str, Any]:
         return {"tenant_id": self._tenant_id, "import_id": import_id}

@@ -8,7 +8,7 @@ from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 from uuid_utils.compat import uuid7
 
-from staffroom.database.connection import Connection, Database
+from staffroom.database.connection import Database
 from staffroom.database.generations import Generation
 from staffroom.database.standings import count_worked
 from staffroom.database.statements import statement
@@ -81,7 +81,7 @@ class Interactions:
             "revisions": [match.scenario.revision for match in answer.matches],
             "relevances": [match.relevance for match in answer.matches],
         }
-        async with self._database.transaction(self._tenant_id) as connection:
+        async with self._database.sent_together(self._tenant_id) as connection:
             await connection.execute(statement("add_interaction"), head)
             await connection.execute(statement("add_interaction_matches"), used)
         return interaction_id
@@ -89,10 +89,12 @@ class Interactions:
     async def get(self, interaction_id: UUID) -> Interaction:
         """The exchange as it was stored, with its feedback. Raises: NotFoundError."""
         key = self._key(interaction_id)
-        async with self._database.transaction(self._tenant_id) as connection:
-            heads = await _rows(connection, "get_interaction", key)
-            matches = await _rows(connection, "get_interaction_matches", key)
-            feedback = await _rows(connection, "get_feedback", key)
+        async with self._database.read(self._tenant_id) as connection:
+            parts = [
+                await connection.execute(statement(name), key)
+                for name in ("get_interaction", "get_interaction_matches", "get_feedback")
+            ]
+            heads, matches, feedback = [await part.fetchall() for part in parts]
         if not heads:
             raise _no_interaction(interaction_id)
         return _interaction(heads[0], matches, feedback)
@@ -104,8 +106,7 @@ class Interactions:
         Raises: NotFoundError.
         """
         key = self._key(interaction_id)
-        async with self._database.read(self._tenant_id) as connection:
-            rows = await _rows(connection, "get_turns", {**key, "limit": REMEMBERED_TURNS})
+        rows = await self._fetch("get_turns", {**key, "limit": REMEMBERED_TURNS})
         if not rows:
             raise NotFoundError(
                 f"there is no conversation {interaction_id}. Ask without one to begin a new one."
@@ -164,27 +165,20 @@ class Interactions:
             "before": before,
             "outcome": outcome,
         }
-        async with self._database.read(self._tenant_id) as connection:
-            rows = await _rows(connection, "list_interactions", parameters)
-        return [Asked(**row) for row in rows]
+        return [Asked(**row) for row in await self._fetch("list_interactions", parameters)]
 
     async def gaps(self, limit: int = 100) -> list[Gap]:
         """The questions that the library could not answer, newest first."""
         if limit < 1:
             raise InputError(f"limit is {limit}; choose 1 or more.")
         key = {"tenant_id": self._tenant_id, "limit": limit}
-        async with self._database.read(self._tenant_id) as connection:
-            return [Gap(**row) for row in await _rows(connection, "list_gaps", key)]
+        return [Gap(**row) for row in await self._fetch("list_gaps", key)]
+
+    async def _fetch(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return await self._database.fetch(self._tenant_id, statement(name), parameters)
 
     def _key(self, interaction_id: UUID) -> dict[str, Any]:
         return {"tenant_id": self._tenant_id, "interaction_id": interaction_id}
-
-
-async def _rows(
-    connection: Connection, name: str, parameters: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    cursor = await connection.execute(statement(name), parameters)
-    return await cursor.fetchall()
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:

@@ -162,12 +162,12 @@ class Library:
             return {}
         keys = [source_key(row.content) for row in rows]
         digests = [content_sha256(row.content) for row in rows]
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("repeated_content"),
-                {"tenant_id": self._tenant_id, "source_ids": keys, "digests": digests},
-            )
-            new = {found["source_id"]: found for found in await cursor.fetchall()}
+        found_rows = await self._database.fetch(
+            self._tenant_id,
+            statement("repeated_content"),
+            {"tenant_id": self._tenant_id, "source_ids": keys, "digests": digests},
+        )
+        new = {found["source_id"]: found for found in found_rows}
         repeated = {}
         for key, row in zip(keys, rows, strict=True):
             found = new.get(key)
@@ -201,12 +201,12 @@ class Library:
         generation = await self.generation()
         done = 0
         while True:
-            async with self._database.read(self._tenant_id) as connection:
-                cursor = await connection.execute(
-                    statement("scenarios_to_index", generation.vectors_table),
-                    {"tenant_id": self._tenant_id, "limit": FILL_BATCH},
-                )
-                contents = [content_from_row(row) for row in await cursor.fetchall()]
+            rows = await self._database.fetch(
+                self._tenant_id,
+                statement("scenarios_to_index", generation.vectors_table),
+                {"tenant_id": self._tenant_id, "limit": FILL_BATCH},
+            )
+            contents = [content_from_row(row) for row in rows]
             if not contents:
                 return done
             await self.store(contents)
@@ -244,23 +244,18 @@ class Library:
     async def version(self) -> int:
         """Grows with every change of the library."""
         await self._database.ensure_tenant(self._tenant_id)
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("library_version"), {"tenant_id": self._tenant_id}
-            )
-            row = await cursor.fetchone()
-        assert row is not None
+        (row,) = await self._database.fetch(
+            self._tenant_id, statement("library_version"), {"tenant_id": self._tenant_id}
+        )
         return int(row["version"])
 
     async def needs_starter(self) -> bool:
         """The tenant has not been given the starter library yet."""
         await self._database.ensure_tenant(self._tenant_id)
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(
-                statement("needs_starter_library"), {"tenant_id": self._tenant_id}
-            )
-            row = await cursor.fetchone()
-        return row is not None and bool(row["needed"])
+        rows = await self._database.fetch(
+            self._tenant_id, statement("needs_starter_library"), {"tenant_id": self._tenant_id}
+        )
+        return any(row["needed"] for row in rows)
 
     async def mark_starter(self) -> None:
         """The tenant will not be given the starter library again."""

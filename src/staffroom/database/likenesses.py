@@ -290,9 +290,7 @@ class Likenesses:
         return _likeness(row)
 
     async def _rows(self, name: str, parameters: Mapping[str, Any]) -> Sequence[DictRow]:
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement(name), parameters)
-            return await cursor.fetchall()
+        return await self._database.fetch(self._tenant_id, statement(name), parameters)
 
     def _key(self, pair: Pair) -> dict[str, Any]:
         return {"tenant_id": self._tenant_id, "one": pair.one, "other": pair.other}

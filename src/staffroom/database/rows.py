@@ -8,7 +8,8 @@ from uuid import UUID
 
 import numpy as np
 from psycopg import AsyncConnection
-from psycopg.adapt import Dumper
+from psycopg.abc import Buffer
+from psycopg.adapt import Dumper, Loader
 from psycopg.pq import Format
 from psycopg.types import TypeInfo
 
@@ -119,6 +120,16 @@ def check_vectors(vectors: Vectors, rows: int, dimensions: int) -> Vectors:
             "and check the model if it is 0 or not a number."
         )
     return array
+
+
+class RealLoader(Loader):
+    """A real number as its shortest decimal form, which is what the server's own text says too."""
+
+    format = Format.BINARY
+
+    def load(self, data: Buffer) -> float:
+        """The number in four bytes."""
+        return float(str(np.frombuffer(data, ">f4")[0]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,12 +45,12 @@ class Standings:
 
     async def get(self, scenario_id: UUID) -> Standing:
         """The scenario's standing. Raises: NotFoundError."""
-        async with self._database.read(self._tenant_id) as connection:
-            cursor = await connection.execute(statement("get_standing"), self._key(scenario_id))
-            row = await cursor.fetchone()
-        if row is None:
+        rows = await self._database.fetch(
+            self._tenant_id, statement("get_standing"), self._key(scenario_id)
+        )
+        if not rows:
             raise no_scenario(scenario_id)
-        return Standing(**row)
+        return Standing(**rows[0])
 
     async def reset(self, scenario_id: UUID, reason: str = "") -> Standing:
         """The scenario stands as if nothing had been reported until now; the audit says who did it.
