@@ -1,5 +1,6 @@
 """The two journeys: a question to its answer, and a batch into the library."""
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
@@ -129,18 +130,23 @@ async def _begin(query: str, options: QueryOptions) -> _Journey:
     if conversation_id is not None:
         conversation_id, turns = await vector_ops.interactions.conversation(conversation_id)
     understood = understand(question, turns)
+    # The database answers while the model computes.
+    library, embeddings = await asyncio.gather(
+        vector_ops.library_version(), options["embedder"].embed([understood.asked], "query")
+    )
     key = AnswerKey(
         tenant_id=vector_ops.tenant_id,
         filters=vector_ops.scope(options.get("filters")),
         limit=limit,
         threshold=vector_ops.threshold,
-        library=await vector_ops.library_version(),
+        library=library,
         model=await vector_ops.ranking(),
         recipe=options["llm_service"].recipe,
         question=normalised(question),
     )
-    embedding = (await options["embedder"].embed([understood.asked], "query"))[0]
-    journey = _Journey(question, understood, embedding, key, conversation_id, options, started, {})
+    journey = _Journey(
+        question, understood, embeddings[0], key, conversation_id, options, started, {}
+    )
     journey.stamp("embedded_ms")
     return journey
 

@@ -7,7 +7,7 @@ heading that denies takes everything below it along, and a warning is quoted who
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 from staffroom.ai.sentences import split_sentences
@@ -28,6 +28,9 @@ _BARE_HEADING: Final = re.compile(
     re.IGNORECASE,
 )
 _HEADING_WORDS: Final = 6
+
+REMEMBERED: Final = 256
+"""Advice whose parts are kept: that of fifty answers."""
 
 _URGENT: Final = re.compile(
     r"\b(ambulance|emergency|first[- ]aid|first-aider|999|112|911|police|in danger|"
@@ -77,14 +80,24 @@ class Part(NamedTuple):
     warns: bool
 
 
-def advice_parts(content: ScenarioContent) -> Iterator[Part]:
+def advice_parts(content: ScenarioContent) -> Sequence[Part]:
     """The advice in its order.
 
     Steps count on where an editor's numbers do not; items of a list are steps. Headings are no
     part of the advice.
     """
+    return _parts(content.advice)
+
+
+@lru_cache(REMEMBERED)
+def _parts(advice: str) -> tuple[Part, ...]:
+    # An answer reads the advice of its five scenarios more than thirty times.
+    return tuple(_read_parts(advice))
+
+
+def _read_parts(advice: str) -> Iterator[Part]:
     step = 0
-    for lines in _blocks(content.advice):
+    for lines in _blocks(advice):
         if len(lines) > 1 or _WARNING.match(lines[0].text):
             yield Part(None, " ".join(line.text for line in lines), warns=True)
             continue
