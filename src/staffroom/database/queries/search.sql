@@ -99,15 +99,20 @@ said AS MATERIALIZED (
 )
 
 -- name: compared
--- Every word in scope compared: where the way by words would lead past a filter, or is the only one.
+-- Every word in scope compared, each scenario once: where the way by words would lead past a filter, or
+-- is the only one.
 said AS MATERIALIZED (
-    SELECT w.scenario_id
-    FROM staffroom.scenarios AS s
-    JOIN staffroom.scenario_words AS w
-        ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id
-    WHERE w.tenant_id = %(tenant_id)s AND {scope}
-        AND w.words <#> (SELECT words FROM question) < 0
-    ORDER BY w.words <#> (SELECT words FROM question), w.scenario_id
+    SELECT scenario_id
+    FROM (
+        SELECT w.scenario_id, w.words <#> (SELECT words FROM question) AS distance
+        FROM staffroom.scenarios AS s
+        JOIN staffroom.scenario_words AS w
+            ON w.tenant_id = s.tenant_id AND w.scenario_id = s.scenario_id
+        WHERE w.tenant_id = %(tenant_id)s AND {scope}
+        OFFSET 0
+    ) AS measured
+    WHERE distance < 0
+    ORDER BY distance, scenario_id
     LIMIT %(depth)s
 )
 
