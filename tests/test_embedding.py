@@ -13,15 +13,24 @@ import numpy as np
 import pytest
 
 from staffroom.config import Settings
+from staffroom.database.connection import Database
+from staffroom.database.vector_ops import VectorOperations
 from staffroom.embedding import load_embedder
 from staffroom.embedding.generator import EmbeddingGenerator
-from staffroom.embedding.local import BATCH_NICENESS, SLICE_TOKENS, LocalEmbedder, slices
+from staffroom.embedding.local import (
+    BATCH_NICENESS,
+    MOST_WAITING,
+    SLICE_TOKENS,
+    LocalEmbedder,
+    slices,
+)
 from staffroom.errors import (
     ConfigError,
     EmbedderUnavailable,
     InputError,
     ModelCorrupt,
     ModelMissing,
+    Overloaded,
 )
 from staffroom.monitoring.metrics import EMBEDDING_TIME
 from tests.embedding_checkpoints import DIMENSIONS, make_checkpoint
@@ -165,6 +174,29 @@ async def test_questions_at_once_each_get_their_own_answer(tiny: LocalEmbedder) 
 
 
 @pytest.mark.slow
+async def test_a_question_too_many_is_refused_at_once_and_the_others_are_answered(
+    database: Database, tiny: LocalEmbedder
+) -> None:
+    await tiny.embed(["the model is loaded"], "query")
+    assert tiny._engine
+    go_on = threading.Event()
+    tiny._engine._question_thread.submit(go_on.wait)
+    searching = VectorOperations(database, tiny)
+    waiting = [
+        asyncio.create_task(tiny.embed([f"question {n}"], "query")) for n in range(MOST_WAITING)
+    ]
+    await asyncio.sleep(0)
+
+    for _ in range(2):
+        with pytest.raises(Overloaded, match="256 questions are already waiting") as refused:
+            await searching.search("one too many")
+    go_on.set()
+
+    assert refused.value.retry_after == 1
+    assert len(await asyncio.gather(*waiting)) == MOST_WAITING
+    assert len(await tiny.embed(["and again"], "query")) == 1
+
+
 async def test_a_question_overtakes_a_batch(generator: EmbeddingGenerator) -> None:
     await generator.get_embedding("warm")
     batch = asyncio.create_task(generator.batch_get_embeddings([f"{NOISE} " * 40] * 150))

@@ -31,7 +31,7 @@ from staffroom.database.rows import check_vectors
 from staffroom.database.search import Candidates, Searcher, Wanted
 from staffroom.database.standings import Standings
 from staffroom.database.store import Stored
-from staffroom.errors import InputError, SearchError, UnavailableError
+from staffroom.errors import InputError, Overloaded, SearchError, UnavailableError
 from staffroom.monitoring.error_tracking import track_vector_operation
 from staffroom.retrieval.calibration import Calibration
 from staffroom.scenario import scenario_from
@@ -248,7 +248,7 @@ class VectorOperations:
         The question is not embedded if its embedding is given.
         Raises: InputError for an empty or over-long question, a limit outside 1 to 1000, a
             threshold outside 0 to 1 or an unknown mode; SearchError if the model or the database
-            fails.
+            fails; Overloaded if too many questions wait for the model.
         """
         if not 1 <= limit <= MAX_LIMIT:
             raise InputError(f"limit is {limit}; choose 1 to {MAX_LIMIT}.")
@@ -266,6 +266,8 @@ class VectorOperations:
             scope = (filters or Filters()) if overdue_too else self.scope(filters)
             wanted = Wanted(question, embedding, limit, scope, mode)
             found = await (await self._open_searcher()).find(self._tenant_id, wanted)
+        except Overloaded:
+            raise
         except (UnavailableError, psycopg.Error) as error:
             raise SearchError(f"the search failed: {error}") from error
         matches = tuple(match for match in found if match.relevance >= threshold)

@@ -26,7 +26,7 @@ from staffroom.config import available_cores
 from staffroom.embedding.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
 from staffroom.embedding.inputs import check_texts, prepared
 from staffroom.embedding.session import RECIPE, Session, Tokens, open_session
-from staffroom.errors import ModelCorrupt, ModelMissing
+from staffroom.errors import ModelCorrupt, ModelMissing, Overloaded
 from staffroom.types import Role, Vector, Vectors
 
 SLICE_TOKENS: Final = 512
@@ -37,6 +37,9 @@ WINDOW_TEXTS: Final = 1024
 
 BATCH_NICENESS: Final = 10
 """Of the threads that work on batches: a question is answered while an import goes on."""
+
+MOST_WAITING: Final = 256
+"""Questions that may wait for the model; more are refused at once. They take half a second."""
 
 CHARACTERS_PER_TOKEN: Final = 64
 """A text is cut at so many times its tokens before it is looked at. Prose has 4 or 5."""
@@ -65,7 +68,10 @@ class LocalEmbedder:
         return self._checkpoint.dimensions
 
     async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
-        """As Embedder. A single text is a question that others wait for and goes first."""
+        """As Embedder. A single text is a question that others wait for and goes first.
+
+        Raises: Overloaded, besides, if too many questions wait already.
+        """
         check_texts(texts)
         engine = await self._ready()
         if len(texts) == 1:
@@ -154,6 +160,11 @@ class _Engine:
 
     def question(self, text: str, role: Role) -> "Future[Vector]":
         """The vector of one text, together with those of others that wait."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise Overloaded(
+                f"{MOST_WAITING} questions are already waiting for the embedding model. Try again.",
+                retry_after=1.0,
+            )
         question = _Question(text, role)
         self._waiting.append(question)
         self._question_thread.submit(self._answer_waiting)
