@@ -204,6 +204,37 @@ async def test_the_database_orders_as_the_calibration_does(
     assert [match.relevance for match in found] == [relevances[place] for place in places]
 
 
+@pytest.mark.parametrize(
+    ("exact_limit", "filters", "kept"),
+    [
+        (10_000, Filters(), True),
+        (10_000, Filters(categories=("common",)), False),
+        (0, Filters(), False),
+    ],
+)
+async def test_only_the_plan_of_a_small_library_is_kept(
+    database: Database,
+    generation: Generation,
+    vectors: Vectors,
+    exact_limit: int,
+    filters: Filters,
+    kept: bool,
+) -> None:
+    """Whichever tenant it was made for: it goes by keys. Others depend on how much is there."""
+    searcher = Searcher(database, generation, exact_limit, exact_limit)
+    for query in vectors[:3]:
+        await found(searcher, query, 10, filters=filters)
+
+    async with database.transaction(DEFAULT_TENANT) as connection:
+        cursor = await connection.execute(
+            "SELECT generic_plans > 0 AS kept, custom_plans > 0 AS made "
+            "FROM pg_prepared_statements WHERE statement LIKE '%best AS MATERIALIZED%'"
+        )
+        plans = await cursor.fetchall()
+
+    assert plans == [{"kept": kept, "made": not kept}]
+
+
 async def test_a_question_for_a_big_tenant_does_not_spoil_the_plan_of_a_small_one(
     database: Database, generation: Generation, vectors: Vectors
 ) -> None:

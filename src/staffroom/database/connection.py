@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from staffroom.config import Settings
 from staffroom.database.embedded import EmbeddedServer
-from staffroom.database.isolation import prove_isolation
+from staffroom.database.isolation import EF_SEARCH, prove_isolation, tenant_settings
 from staffroom.database.migrate import migrate, schema_version
 from staffroom.database.rows import RealLoader, register_packed_vectors
 from staffroom.database.statements import statement
@@ -31,9 +31,6 @@ CONNECTIONS: Final = 10
 MAX_WAITING: Final = 200
 WAIT_SECONDS: Final = 5.0
 CONNECT_SECONDS: Final = 5
-
-EF_SEARCH: Final = 100
-"""Candidates that a walk through the vector index keeps."""
 
 Connection = AsyncConnection[DictRow]
 
@@ -86,7 +83,7 @@ class Database:
     async def transaction(self, tenant_id: UUID) -> AsyncIterator[Connection]:
         """Everything inside happens for that tenant, and wholly or not at all."""
         async with self._connection() as connection, connection.transaction():
-            await self._begin(connection, tenant_id)
+            await _begin(connection, tenant_settings(tenant_id))
             yield connection
 
     async def fetch(
@@ -96,22 +93,21 @@ class Database:
         parameters: Mapping[str, Any],
         *,
         ef_search: int = EF_SEARCH,
+        keeps_plans: bool = False,
     ) -> list[DictRow]:
-        """The rows of one statement for that tenant, in one round trip."""
-        async with self.sent_together(tenant_id, ef_search) as connection:
+        """The rows of one statement for that tenant, in one round trip.
+
+        Settings as of `tenant_settings`.
+        """
+        settings = tenant_settings(tenant_id, ef_search, keeps_plans=keeps_plans)
+        async with self._sent_together(settings) as connection:
             cursor = await connection.execute(query, parameters, prepare=True, binary=True)
         return await cursor.fetchall()
 
     @asynccontextmanager
-    async def sent_together(
-        self, tenant_id: UUID, ef_search: int = EF_SEARCH
-    ) -> AsyncIterator[Connection]:
-        """As `transaction`, all in one round trip at its end; results are fetched afterwards.
-
-        What a pipeline sends before its one sync is a transaction, without BEGIN and COMMIT.
-        """
-        async with self._connection() as connection, connection.pipeline():
-            await self._begin(connection, tenant_id, ef_search)
+    async def sent_together(self, tenant_id: UUID) -> AsyncIterator[Connection]:
+        """As `transaction`, all in one round trip at its end; results are fetched afterwards."""
+        async with self._sent_together(tenant_settings(tenant_id)) as connection:
             yield connection
 
     @asynccontextmanager
@@ -122,7 +118,7 @@ class Database:
             connection.pipeline(),
             connection.transaction(),
         ):
-            await self._begin(connection, tenant_id)
+            await _begin(connection, tenant_settings(tenant_id))
             yield connection
 
     @asynccontextmanager
@@ -130,7 +126,7 @@ class Database:
         """What is read inside is of that tenant and of one moment; nothing can be written."""
         async with self._connection() as connection, connection.transaction():
             await connection.execute(statement("begin_snapshot"))
-            await self._begin(connection, tenant_id)
+            await _begin(connection, tenant_settings(tenant_id))
             yield connection
 
     @asynccontextmanager
@@ -181,11 +177,12 @@ class Database:
             row = await cursor.fetchone()
         return DatabaseInfo(schema=schema, **(row or {}))
 
-    async def _begin(
-        self, connection: Connection, tenant_id: UUID, ef_search: int = EF_SEARCH
-    ) -> None:
-        parameters = {"tenant_id": str(tenant_id), "ef_search": ef_search}
-        await connection.execute(statement("begin_tenant"), parameters, prepare=True)
+    @asynccontextmanager
+    async def _sent_together(self, settings: Mapping[str, str]) -> AsyncIterator[Connection]:
+        """What a pipeline sends before its one sync is a transaction, without BEGIN and COMMIT."""
+        async with self._connection() as connection, connection.pipeline():
+            await _begin(connection, settings)
+            yield connection
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -248,6 +245,10 @@ class Database:
             return make_conninfo(await asyncio.to_thread(self._server.start), user="staffroom_app")
         assert self._settings.database_url is not None
         return self._settings.database_url.get_secret_value()
+
+
+async def _begin(connection: Connection, settings: Mapping[str, str]) -> None:
+    await connection.execute(statement("begin_tenant"), settings, prepare=True)
 
 
 async def _connect(conninfo: str) -> Connection:

@@ -14,6 +14,9 @@ from psycopg.rows import DictRow
 from staffroom.database.statements import statement
 from staffroom.errors import IsolationBroken
 
+EF_SEARCH: Final = 100
+"""Candidates that a walk through the vector index keeps."""
+
 _CANARIES: Final = (
     UUID("00000000-0000-7000-8000-0000000000c1"),
     UUID("00000000-0000-7000-8000-0000000000c2"),
@@ -103,6 +106,19 @@ async def _check_foreign_write(
 
 
 async def _become(connection: AsyncConnection[DictRow], tenant: UUID | None) -> None:
-    await connection.execute(
-        statement("begin_tenant"), {"tenant_id": str(tenant or ""), "ef_search": 40}
-    )
+    await connection.execute(statement("begin_tenant"), tenant_settings(tenant))
+
+
+def tenant_settings(
+    tenant: UUID | None, ef_search: int = EF_SEARCH, *, keeps_plans: bool = False
+) -> dict[str, str]:
+    """The parameters of `begin_tenant`: whose rows are seen, and how statements are planned.
+
+    They are planned for their parameters each time, or once for a connection and by keys alone.
+    """
+    return {
+        "tenant_id": str(tenant or ""),
+        "plans": "force_generic_plan" if keeps_plans else "force_custom_plan",
+        "scans": "off" if keeps_plans else "on",
+        "ef_search": str(ef_search),
+    }

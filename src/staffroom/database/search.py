@@ -17,8 +17,9 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from staffroom.database.canary import RecallCanary
-from staffroom.database.connection import EF_SEARCH, Database
+from staffroom.database.connection import Database
 from staffroom.database.generations import Generation
+from staffroom.database.isolation import EF_SEARCH
 from staffroom.database.rows import filter_parameters, scenario_from_row
 from staffroom.database.scope_sizes import ScopeSizes
 from staffroom.database.statements import statement
@@ -144,7 +145,7 @@ class Searcher:
         chosen = [candidates.ids[place] for place in order[: parameters["most"]]]
         query = statement("told", self._generation.vectors_table)
         key = {"tenant_id": parameters["tenant_id"], "scenario_ids": chosen}
-        rows = await self._database.fetch(parameters["tenant_id"], query, key)
+        rows = await self._database.fetch(key["tenant_id"], query, key, keeps_plans=True)
         told = {row["scenario_id"]: row for row in rows}
         # A scenario that was deleted since its scores were read is chosen, and not told of.
         return [
@@ -197,7 +198,12 @@ class Searcher:
             given=_given(parameters),
         )
         tenant_id: UUID = parameters["tenant_id"]
-        return await self._database.fetch(tenant_id, query, parameters, ef_search=ef_search)
+        # The rows of a small library are found by their keys, whatever else the tables hold. A walk
+        # is planned for the tenant that it is for, and a filter for how much it leaves out.
+        keeps_plans = exactly and not wanted.filters.narrows
+        return await self._database.fetch(
+            tenant_id, query, parameters, ef_search=ef_search, keeps_plans=keeps_plans
+        )
 
 
 _SCORES: Final[dict[Mode, str]] = {

@@ -2,10 +2,18 @@
 
 -- name: begin_tenant
 -- Role, tenant and search settings of a transaction; local, so that nothing stays on a pooled connection.
+-- A plan that is kept knows nothing of the tenant, so it may only go by keys, and alone: what is
+-- planned for a tenant of middling size would read whole tables for a small one, or start workers.
 SELECT
     set_config('role', 'staffroom_app', true),
     set_config('staffroom.tenant_id', %(tenant_id)s::text, true),
-    set_config('plan_cache_mode', 'force_custom_plan', true),
+    set_config('plan_cache_mode', %(plans)s::text, true),
+    set_config('enable_seqscan', %(scans)s::text, true),
+    set_config('enable_hashjoin', %(scans)s::text, true),
+    set_config('enable_mergejoin', %(scans)s::text, true),
+    set_config('max_parallel_workers_per_gather', CASE
+        WHEN %(scans)s = 'off' THEN '0' ELSE current_setting('max_parallel_workers_per_gather')
+    END, true),
     set_config('hnsw.iterative_scan', 'relaxed_order', true),
     set_config('hnsw.ef_search', %(ef_search)s::text, true);
 
