@@ -12,7 +12,6 @@ import staffroom
 from staffroom import errors
 from staffroom.cli.run import exit_code
 from staffroom.config import PREFIX, Settings
-from staffroom.monitoring import metrics
 
 SOURCE = Path(staffroom.__file__).parent
 REPOSITORY = Path(__file__).parent.parent
@@ -166,20 +165,6 @@ def test_every_setting_is_described_and_documented() -> None:
         assert field.description, name
         assert f"`{PREFIX}{name.upper()}`" in reference
         assert field.description in reference
-
-
-def test_every_metric_is_documented() -> None:
-    reference = (REPOSITORY / "docs" / "metrics.md").read_text("utf-8")
-    text = Path(metrics.__file__).read_text("utf-8")
-    found = set(re.findall(r'"(\w+(?:_total|_seconds))"', text))
-
-    assert {
-        "embedding_generation_seconds",
-        "vector_search_seconds",
-        "vector_cache_hits_total",
-    } <= found
-    for name in found:
-        assert f"`{name}`" in reference, name
 
 
 def test_the_public_names_are_importable_and_complete() -> None:

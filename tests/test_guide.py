@@ -127,7 +127,7 @@ async def test_content_update_flow() -> None:
 
 async def test_caching_strategy() -> None:
     cache = VectorCache()
-    hits = CACHE_HITS._value.get()
+    hits = CACHE_HITS.labels()._value.get()
 
     first = await cache.get_cached_embedding("noise")
     second = await cache.get_cached_embedding("noise")
@@ -136,7 +136,7 @@ async def test_caching_strategy() -> None:
     cache.invalidate_cache()
 
     assert (first == second).all()
-    assert CACHE_HITS._value.get() == hits + 1
+    assert CACHE_HITS.labels()._value.get() == hits + 1
     assert len(cache) == 0
 
 

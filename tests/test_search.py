@@ -116,7 +116,7 @@ async def test_a_walk_that_comes_back_short_is_done_again_exactly_and_counted(
         await connection.execute("RESET ROLE")
         for setting in ("hnsw.max_scan_tuples = 1", "enable_sort = off", "enable_seqscan = off"):
             await connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}")
-    before = UNDER_RETURNED._value.get()
+    before = UNDER_RETURNED.labels()._value.get()
     impatient = Database(settings)
     searcher = Searcher(impatient, generation, exact_limit=0)
 
@@ -124,7 +124,7 @@ async def test_a_walk_that_comes_back_short_is_done_again_exactly_and_counted(
     await impatient.close()
 
     assert hits == nearest(vectors[:12], vectors[500], 10)
-    assert UNDER_RETURNED._value.get() == before + 1
+    assert UNDER_RETURNED.labels()._value.get() == before + 1
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from staffroom.config import Settings
-from staffroom.database.connection import Database
+from staffroom.database.connection import CONNECTIONS, Database
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.embedding.generator import EmbeddingGenerator
 from tests.openai_server import OpenAIServer, says
+from tests.scrapes import strangers, told
 
 NOISE = {
     "name": "Noisy class",
@@ -169,7 +170,15 @@ async def test_several_processes_answer_and_one_that_is_killed_is_replaced(
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 60) in {0, 128 + signal.SIGTERM}
 
-    assert "vector_search_seconds_count 4.0" in counted
+    assert list(strangers(counted)) == []
+    assert told(counted, "vector_search_seconds_count") == 4
+    searches = {"route": "/api/v1/search", "method": "POST"}
+    assert told(counted, "http_requests_total", **searches, status="2xx") == 4
+    # What gauges say is said of those that live, and what the database says is said once.
+    assert told(counted, "server_processes") == 2
+    assert told(counted, "database_pool_limit") == 2 * CONNECTIONS
+    assert told(counted, "database_up") == 1
+    assert told(counted, "database_live_rows", table="interactions") == 0
 
 
 async def test_other_machines_are_let_in_with_a_key_only(environment: dict[str, str]) -> None:

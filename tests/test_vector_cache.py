@@ -21,14 +21,17 @@ def cache(embedder: WordEmbedder) -> VectorCache:
 async def test_a_known_text_costs_nothing_and_is_counted(
     cache: VectorCache, embedder: WordEmbedder
 ) -> None:
-    hits, misses = CACHE_HITS._value.get(), CACHE_MISSES._value.get()
+    hits, misses = CACHE_HITS.labels()._value.get(), CACHE_MISSES.labels()._value.get()
 
     first = await cache.get_cached_embedding("noise")
     second = await cache.get_cached_embedding("noise")
 
     assert embedder.embedded == ["noise"]
     assert np.array_equal(first, second)
-    assert (CACHE_HITS._value.get() - hits, CACHE_MISSES._value.get() - misses) == (1, 1)
+    assert (
+        CACHE_HITS.labels()._value.get() - hits,
+        CACHE_MISSES.labels()._value.get() - misses,
+    ) == (1, 1)
 
 
 async def test_the_same_text_in_another_role_is_another_text(

@@ -17,6 +17,7 @@ from staffroom.config import Settings, load_settings
 from staffroom.content.import_runner import ImportRunner
 from staffroom.content.management import ContentManager
 from staffroom.database.connection import Database
+from staffroom.database.figures import DatabaseFigures
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.embedding.generator import EmbeddingGenerator
 from staffroom.evaluation.calibrate import calibrate
@@ -35,6 +36,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.database = Database(settings)
+        self.figures = DatabaseFigures(self.database, settings.tenant)
         self.embedder = EmbeddingGenerator(settings)
         self.cache = VectorCache(self.embedder, settings.cache_size)
         self.author = _user()

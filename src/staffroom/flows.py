@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, replace
 from typing import NotRequired, Required, TypedDict, Unpack
 from uuid import UUID
@@ -18,8 +18,14 @@ from staffroom.content.importer import Importer
 from staffroom.content.threads import pulled
 from staffroom.database.batch import Row
 from staffroom.database.vector_ops import VectorOperations
-from staffroom.errors import InputError
-from staffroom.monitoring.metrics import ANSWERS, FIRST_SENTENCE_TIME
+from staffroom.errors import InputError, NotFoundError, Overloaded
+from staffroom.monitoring.metrics import (
+    ANSWER_TIME,
+    ANSWERS,
+    FIRST_SENTENCE_TIME,
+    STAGE_TIME,
+    writer_kind,
+)
 from staffroom.text import clean_question
 from staffroom.types import (
     Answer,
@@ -86,7 +92,8 @@ async def stream_teacher_query(
     An abstention is stored as well: it shows what the library lacks.
     """
     with options["llm_service"].admission():
-        journey = await _begin(query, options)
+        with _failure_counted():
+            journey = await _begin(query, options)
         async with aclosing(_parts(journey)) as parts:
             async for part in parts:
                 if isinstance(part, Answer):
@@ -131,8 +138,8 @@ async def _begin(query: str, options: QueryOptions) -> _Journey:
         conversation_id, turns = await vector_ops.interactions.conversation(conversation_id)
     understood = understand(question, turns)
     # The database answers while the model computes.
-    library, embeddings = await asyncio.gather(
-        vector_ops.library_version(), options["embedder"].embed([understood.asked], "query")
+    library, embedding = await asyncio.gather(
+        vector_ops.library_version(), _embedded(understood.asked, options["embedder"])
     )
     key = AnswerKey(
         tenant_id=vector_ops.tenant_id,
@@ -144,16 +151,32 @@ async def _begin(query: str, options: QueryOptions) -> _Journey:
         recipe=options["llm_service"].recipe,
         question=normalised(question),
     )
-    journey = _Journey(
-        question, understood, embeddings[0], key, conversation_id, options, started, {}
-    )
+    journey = _Journey(question, understood, embedding, key, conversation_id, options, started, {})
     journey.stamp("embedded_ms")
     return journey
 
 
+async def _embedded(question: str, embedder: Embedder) -> Vector:
+    with STAGE_TIME.labels("embedding").time():
+        vector: Vector = (await embedder.embed([question], "query"))[0]
+    return vector
+
+
+@contextmanager
+def _failure_counted() -> Iterator[None]:
+    """A question that gets no answer is counted, unless it was refused for what it was or when."""
+    try:
+        yield
+    except (InputError, NotFoundError, Overloaded):
+        raise
+    except Exception:
+        ANSWERS.labels("failed").inc()
+        raise
+
+
 async def _parts(journey: _Journey) -> AsyncGenerator[SearchResult | Sentence | Answer, None]:
     answers = journey.options.get("answers") if journey.is_cacheable else None
-    kept = answers.get(journey.key) if answers else None
+    kept = answers.get(journey.key) if answers is not None else None
     if kept is not None:
         ANSWERS.labels(kept.outcome).inc()
         yield SearchResult(kept.matches, kept.threshold, kept.best_relevance)
@@ -162,12 +185,13 @@ async def _parts(journey: _Journey) -> AsyncGenerator[SearchResult | Sentence | 
             yield sentence
         yield kept
         return
-    found = await journey.options["vector_ops"].retrieve(
-        journey.understood.asked,
-        journey.embedding,
-        limit=journey.key.limit,
-        filters=journey.key.filters,
-    )
+    with _failure_counted():
+        found = await journey.options["vector_ops"].retrieve(
+            journey.understood.asked,
+            journey.embedding,
+            limit=journey.key.limit,
+            filters=journey.key.filters,
+        )
     journey.stamp("found_ms")
     yield found
     service = journey.options["llm_service"]
@@ -184,8 +208,10 @@ async def _parts(journey: _Journey) -> AsyncGenerator[SearchResult | Sentence | 
 async def _store(journey: _Journey, answer: Answer) -> Answer:
     """The answer as it was stored: with its place in the conversation, and what it took."""
     journey.stamp("answered_ms")
+    kind = writer_kind(answer.writer) if "found_ms" in journey.timings else "kept"
+    ANSWER_TIME.labels(kind).observe(journey.timings["answered_ms"] / 1000)
     if "first_sentence_ms" in journey.timings:
-        FIRST_SENTENCE_TIME.observe(journey.timings["first_sentence_ms"] / 1000)
+        FIRST_SENTENCE_TIME.labels(kind).observe(journey.timings["first_sentence_ms"] / 1000)
     answer = replace(
         answer,
         library_version=journey.key.library,

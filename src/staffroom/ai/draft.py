@@ -23,6 +23,8 @@ class Draft:
         fresh = [match for match in matches if has_news(match, said)]
         self.matches = tuple(fresh or matches)
         self.is_complete = False
+        self.is_degraded = False
+        """A writer failed, so that the advice is quoted in place of what it would have said."""
         self._earlier = frozenset(said) if fresh else frozenset[str]()
         self._said = set(self._earlier)
         self._evidence = evidence(self.matches)

@@ -137,7 +137,8 @@ class LLMService:
             if writer.name == self._quoting.name:
                 draft.put_in_order()
         answer = _answer(found, draft, outcome, writer)
-        ANSWERS.labels(answer.outcome).inc()
+        degraded = draft.is_degraded and not answer.abstained
+        ANSWERS.labels("degraded" if degraded else answer.outcome).inc()
         yield answer
 
     async def _choose(self, query: str, found: SearchResult) -> tuple[Outcome, Writer]:
@@ -175,7 +176,7 @@ class LLMService:
                     yield checked.sentence
             draft.is_complete = True
         except (WriterUnavailable, ModelMissing, ModelCorrupt, EmbedderUnavailable) as error:
-            draft.is_complete = False
+            draft.is_complete, draft.is_degraded = False, True
             WRITER_FAILURES.labels(type(error).__name__).inc()
             _log.warning("the vetted advice is quoted, because the writer failed: %s", error)
 

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from staffroom.api.problems import problem_response
+from staffroom.monitoring.metrics import REFUSED
 
 COOKIE: Final = "staffroom_session"
 SESSION_SECONDS: Final = 12 * 3600
@@ -37,6 +38,7 @@ class KeyGuard:
         if scope["type"] != "http" or self._admits(scope):
             await self._app(scope, receive, send)
             return
+        REFUSED.labels("key").inc()
         await self._refusal(scope)(scope, receive, send)
 
     def _admits(self, scope: Scope) -> bool:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from staffroom.api.problems import problem_response
+from staffroom.monitoring.metrics import REFUSED
 
 REQUESTS_AT_ONCE: Final = 64
 """Requests that one process works on; further ones would only wait for them."""
@@ -118,28 +119,31 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (refusal := self._refusal(scope)):
-            status, detail = refusal
+            reason, status, detail = refusal
+            REFUSED.labels(reason).inc()
             response = problem_response(status, detail, request_id=_id(scope))
             await response(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+    def _refusal(self, scope: Scope) -> tuple[str, int, str] | None:
+        """How the refusal is counted, its status and what it says."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if self._hosts and name.lower() not in self._hosts:
-            return 421, (
+            told = (
                 f"The host {host[:100]!r} is not served here. Name it in STAFFROOM_ALLOWED_HOSTS."
             )
+            return "host", 421, told
         if scope["method"] in SAFE_METHODS:
             return None
         origin = headers.get("origin")
         if origin and origin not in self._origins and _host_of(origin) != host.lower():
-            return 403, (
+            told = (
                 f"Requests from {origin[:100]!r} are refused. Name it in STAFFROOM_CORS_ORIGINS if "
-                "it is yours."
             )
+            return "origin", 403, told + "it is yours."
         return None
 
 
@@ -160,6 +164,7 @@ class LoadGuard:
             await self._app(scope, receive, send)
             return
         if self._inside >= self._at_once:
+            REFUSED.labels("load").inc()
             response = problem_response(
                 503,
                 f"{self._inside} requests are being worked on. Try again in a second.",
@@ -201,6 +206,7 @@ class SizeGuard:
         refusal = HTTPException(413, f"The body is larger than {limit:,} bytes. Send less at once.")
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdecimal() and int(announced) > limit:
+            REFUSED.labels("size").inc()
             response = problem_response(413, refusal.detail, request_id=_id(scope))
             await response(scope, receive, send)
             return
@@ -211,6 +217,7 @@ class SizeGuard:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
+                REFUSED.labels("size").inc()
                 raise refusal
             return message
 
@@ -246,6 +253,7 @@ class TimeGuard:
                 async with asyncio.timeout(self._body_seconds):
                     message = await receive()
             except TimeoutError as error:
+                REFUSED.labels("slow_body").inc()
                 raise self._too_slow from error
             state["received"] += len(message.get("body", b""))
             state["reading"] = message["type"] == "http.request" and message.get("more_body", False)
@@ -266,6 +274,7 @@ class TimeGuard:
         except TimeoutError:
             if state["started"]:
                 raise
+            REFUSED.labels("timeout").inc()
             response = problem_response(
                 503,
                 f"This took longer than {self._response_seconds:g} seconds and was ended. Try "

@@ -9,9 +9,10 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from staffroom.api.context import Staffroom
+from staffroom.api.gauging import scraped
 from staffroom.app import App
 from staffroom.errors import StaffroomError
-from staffroom.monitoring.exposition import CONTENT_TYPE, exposition
+from staffroom.monitoring.exposition import CONTENT_TYPE
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +49,9 @@ async def readyz(app: Staffroom) -> JSONResponse:
 
 
 @router.get("/metrics", response_class=Response)
-async def metrics() -> Response:
-    """Give every counter and histogram in the form that Prometheus reads."""
-    return Response(exposition(), headers={"Content-Type": CONTENT_TYPE})
+async def metrics(app: Staffroom) -> Response:
+    """Give every instrument in the form that Prometheus reads."""
+    return Response(await scraped(app), headers={"Content-Type": CONTENT_TYPE})
 
 
 async def _database(app: App) -> None:

@@ -28,6 +28,7 @@ from staffroom.errors import (
     UnavailableError,
     UnreadableFile,
 )
+from staffroom.monitoring.metrics import REFUSED
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_SECONDS: Final = 5
@@ -182,6 +183,7 @@ def error_response(error: StaffroomError, request_id: str = "") -> JSONResponse:
         errors = [{"field": "file", "reason": str(error), **told}]
     headers = {}
     if isinstance(error, Overloaded):
+        REFUSED.labels("queue").inc()
         headers["Retry-After"] = str(max(1, round(error.retry_after)))
     return problem_response(
         kind.status,

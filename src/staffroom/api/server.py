@@ -42,6 +42,7 @@ from staffroom.api import (
 )
 from staffroom.api.access import KeyGuard
 from staffroom.api.description import DescribedAPI
+from staffroom.api.gauging import gauged
 from staffroom.api.guards import (
     LOOPBACK,
     Envelope,
@@ -50,6 +51,7 @@ from staffroom.api.guards import (
     SizeGuard,
     TimeGuard,
 )
+from staffroom.api.request_meter import RequestMeter, admit_routes
 from staffroom.app import App, open_app
 from staffroom.config import Settings, is_loopback, load_settings
 
@@ -109,6 +111,8 @@ def create_api(app: App | None = None, settings: Settings | None = None) -> ASGI
         api.include_router(router)
     api.router.routes.append(mcp_server.route)
     pages.register(api)
+    routers = (*ROUTERS, pages.router)
+    admit_routes([*api.routes, *(route for router in routers for route in router.routes)])
     return _guarded(api, settings)
 
 
@@ -128,6 +132,7 @@ def _lifespan(
             api.state.mcp = await stack.enter_async_context(
                 mcp_server.serving_http(api.state.staffroom)
             )
+            await stack.enter_async_context(gauged(api.state.staffroom))
             yield
 
     return lifespan
@@ -160,4 +165,4 @@ def _guarded(api: ASGIApp, settings: Settings) -> ASGIApp:
     elif hosts:
         hosts |= {settings.host}
     guarded = HostGuard(guarded, hosts=hosts, origins=settings.cors_origins)
-    return Envelope(guarded)
+    return Envelope(RequestMeter(guarded))

@@ -9,7 +9,12 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from staffroom.monitoring.metrics import ANSWER_CACHE_HITS
+from staffroom.monitoring.metrics import (
+    ANSWER_CACHE_ENTRIES,
+    ANSWER_CACHE_EVICTIONS,
+    ANSWER_CACHE_HITS,
+    ANSWER_CACHE_MISSES,
+)
 from staffroom.types import Answer, Filters
 
 KEPT_ANSWERS: Final = 1_000
@@ -49,7 +54,9 @@ class AnswerCache:
         """The answer that was given to exactly this before."""
         with self._lock:
             answer = self._kept.get(key)
-            if answer is not None:
+            if answer is None:
+                ANSWER_CACHE_MISSES.inc()
+            else:
                 self._kept.move_to_end(key)
                 ANSWER_CACHE_HITS.inc()
         return answer
@@ -62,3 +69,5 @@ class AnswerCache:
             self._kept[key] = answer
             while len(self._kept) > self._size:
                 self._kept.popitem(last=False)
+                ANSWER_CACHE_EVICTIONS.inc()
+            ANSWER_CACHE_ENTRIES.set(len(self._kept))

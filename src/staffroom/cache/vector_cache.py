@@ -13,7 +13,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from staffroom.monitoring.metrics import CACHE_HITS, CACHE_MISSES
+from staffroom.monitoring.metrics import (
+    CACHE_ENTRIES,
+    CACHE_EVICTIONS,
+    CACHE_HITS,
+    CACHE_MISSES,
+)
 from staffroom.text import NORMALISER_VERSION
 from staffroom.types import Embedder, Role, Vector, Vectors
 
@@ -72,6 +77,7 @@ class VectorCache:
             else:
                 for key in [key for key in self._kept if key.text == text]:
                     del self._kept[key]
+            CACHE_ENTRIES.set(len(self._kept))
 
     async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
         """As the embedder itself, with each known text looked up."""
@@ -117,4 +123,6 @@ class VectorCache:
             self._kept.update(computed)
             while len(self._kept) > self._size:
                 self._kept.popitem(last=False)
+                CACHE_EVICTIONS.inc()
+            CACHE_ENTRIES.set(len(self._kept))
         return computed

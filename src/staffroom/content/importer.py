@@ -34,6 +34,7 @@ from staffroom.database.parts import one_ahead
 from staffroom.database.seen import SeenKeys
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import UnavailableError
+from staffroom.monitoring.metrics import IMPORT_ROWS
 from staffroom.scenario import unknown_fields
 from staffroom.types import ImportReport, Progress, ProgressListener, RowError
 
@@ -157,9 +158,16 @@ class Importer:
             async with one_ahead(partial(self._prepare, source, reader)) as following:
                 while not self.stopped and (read := await following()).rows:
                     batch = await self._store(read)
-                    self.counts.update(effect.effect for effect in batch.effects)
+                    self._count(batch)
                     self._tell(source, batch.position)
                     yield batch
+
+    def _count(self, batch: Batch) -> None:
+        effects = Counter(effect.effect for effect in batch.effects)
+        self.counts.update(effects)
+        for effect, rows in effects.items():
+            if not self.dry_run:
+                IMPORT_ROWS.labels(effect).inc(rows)
 
     async def _prepare(self, source: RowFile, reader: RowReader) -> _Read:
         """The next rows. What the library will lack of them as far as can be seen is embedded."""

@@ -168,6 +168,10 @@ class Database:
                     vacuum = sql.SQL("VACUUM (ANALYZE) {}")
                     await connection.execute(vacuum.format(sql.Identifier("staffroom", table)))
 
+    def pool_figures(self) -> dict[str, int]:
+        """What the pool says of itself; nothing while there is none."""
+        return self._pool.get_stats() if self._pool else {}
+
     async def describe(self) -> DatabaseInfo:
         """The versions of what answers."""
         await self.open()

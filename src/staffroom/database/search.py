@@ -23,7 +23,7 @@ from staffroom.database.isolation import EF_SEARCH
 from staffroom.database.rows import filter_parameters, scenario_from_row
 from staffroom.database.scope_sizes import ScopeSizes
 from staffroom.database.statements import statement
-from staffroom.monitoring.metrics import UNDER_RETURNED
+from staffroom.monitoring.metrics import STAGE_TIME, UNDER_RETURNED
 from staffroom.retrieval.calibration import Calibration, Uncalibrated
 from staffroom.retrieval.fusion import EXAMPLES_WEIGHT, best_view, diverse
 from staffroom.retrieval.standing import raised, weight
@@ -108,6 +108,7 @@ class Searcher:
         # A filter makes a walk pass by what it leaves out, which needs another width.
         self._walks = {narrows: RecallCanary(database, generation) for narrows in (False, True)}
 
+    @STAGE_TIME.awaited("database")
     async def find(self, tenant_id: UUID, wanted: Wanted) -> list[Match]:
         """The `limit` scenarios that fit best, or all that there are, best first.
 
@@ -130,6 +131,7 @@ class Searcher:
         parameters = search_parameters(tenant_id, wanted)
         return read_candidates(await self._asked("candidates", parameters, wanted))
 
+    @STAGE_TIME.labels("scope").time()
     def reason_against(
         self, question: str, embedding: Vector, best_relevance: float | None
     ) -> OutOfScope | None:
@@ -267,6 +269,7 @@ def _match(row: DictRow, relevance: float) -> Match:
     return Match(scenario_from_row(row), relevance, row["worked"])
 
 
+@STAGE_TIME.labels("ranking").time()
 def _told_once(
     found: Sequence[tuple[DictRow, float]], limit: int
 ) -> Sequence[tuple[DictRow, float]]:

@@ -33,6 +33,7 @@ from staffroom.database.standings import Standings
 from staffroom.database.store import Stored
 from staffroom.errors import InputError, Overloaded, SearchError, UnavailableError
 from staffroom.monitoring.error_tracking import track_vector_operation
+from staffroom.monitoring.metrics import STAGE_TIME
 from staffroom.retrieval.calibration import Calibration
 from staffroom.scenario import scenario_from
 from staffroom.scenario_life import today
@@ -385,7 +386,8 @@ class VectorOperations:
 
     async def _embedding(self, query: str | Vector) -> Vector:
         if isinstance(query, str):
-            vectors = await self._embedder.embed([query], "query")
+            with STAGE_TIME.labels("embedding").time():
+                vectors = await self._embedder.embed([query], "query")
         else:
             vectors = check_vectors(query[np.newaxis], 1, self._embedder.dimensions)
         vector: Vector = vectors[0]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from staffroom.config import Settings
 from staffroom.embedding import ClosableEmbedder, TokenCounter, load_embedder
 from staffroom.monitoring.error_tracking import track_vector_operation
+from staffroom.monitoring.metrics import EMBEDDING_QUEUE
 from staffroom.types import Embedder, Role, Vector, Vectors
 
 
@@ -47,7 +48,8 @@ class EmbeddingGenerator:
     @track_vector_operation("embedding")
     async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
         """As Embedder."""
-        return await self._embedder.embed(texts, role)
+        with EMBEDDING_QUEUE.labels("question" if len(texts) == 1 else "batch").track_inprogress():
+            return await self._embedder.embed(texts, role)
 
     async def get_embedding(self, text: str, role: Role = "query") -> Vector:
         """The vector of one text.

@@ -9,8 +9,10 @@ from typing import Any, Final, ParamSpec, Protocol, TypeVar
 from staffroom.errors import InputError, NotFoundError
 from staffroom.monitoring.metrics import (
     EMBEDDING_TIME,
+    ERRORS,
     OPERATION_ERRORS,
     OPERATION_TIME,
+    OPERATIONS,
     SEARCH_TIME,
 )
 
@@ -36,7 +38,10 @@ def track_vector_operation(
     "embedding" and "search" are the guide's own histograms; any other name is a label of
     `vector_operation_seconds`. The guide times everything as embedding; that is not copied.
     """
+    OPERATIONS.admit(operation_name)
     timer = _TIMERS.get(operation_name) or OPERATION_TIME.labels(operation_name)
+    for error in ERRORS:
+        OPERATION_ERRORS.labels(operation_name, error)
 
     def decorate(
         function: Callable[_P, Coroutine[Any, Any, _R]],

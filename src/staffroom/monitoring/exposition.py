@@ -1,10 +1,16 @@
 """The instruments' values as Prometheus reads them, of all processes of the server together."""
 
 import os
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
@@ -12,10 +18,39 @@ SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes of one server leave their values; the library's own name for it."""
 
 
-def exposition() -> bytes:
-    """Every counter and histogram, as text."""
-    if not os.environ.get(SHARED_FOLDER):
-        return generate_latest(REGISTRY)
+def exposition(read: Sequence[Metric] = ()) -> bytes:
+    """Every instrument as text: what the processes counted, and what was read for this scrape."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # untyped in the library
+    if folder := os.environ.get(SHARED_FOLDER):
+        _forget_the_dead(Path(folder))
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # untyped in the library
+    else:
+        registry.register(REGISTRY)
+    registry.register(_Read(read))
     return generate_latest(registry)
+
+
+class _Read(Collector):
+    """What was read for one scrape."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _forget_the_dead(folder: Path) -> None:
+    """Gauges tell of living processes only; what the others counted stays counted."""
+    if sys.platform == "win32":  # there, asking whether a process lives would end it
+        return
+    for path in folder.glob("gauge_live*_*.db"):
+        process = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            # Another process may be answering a scrape, too.
+            with suppress(FileNotFoundError):
+                mark_process_dead(process)  # type: ignore[no-untyped-call] # as above
+        except PermissionError:
+            pass

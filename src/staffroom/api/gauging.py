@@ -1,0 +1,48 @@
+"""What has to be looked at to be measured, while the server runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Final
+
+from staffroom.app import App
+from staffroom.monitoring.exposition import exposition
+from staffroom.monitoring.metrics import INFO, PROCESSES
+
+LOOK_SECONDS: Final = 5.0
+"""How old the figures of a pool may be in the other processes of the server."""
+
+
+@asynccontextmanager
+async def gauged(app: App) -> AsyncIterator[None]:
+    """The process counts as one that answers, and tells of its pool from time to time."""
+
+    async def look() -> None:
+        while True:
+            app.figures.look_at_pool()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    PROCESSES.set(1)
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        PROCESSES.set(0)
+
+
+async def scraped(app: App) -> bytes:
+    """Every instrument of the server, as Prometheus reads them, whatever the database does."""
+    app.figures.look_at_pool()
+    figures = await app.figures.read()
+    info = (
+        version("staffroom"),
+        app.embedder.model,
+        app.writer.name,
+        figures.postgresql,
+        figures.pgvector,
+        figures.schema,
+    )
+    return exposition([*figures.families, INFO.family({info: 1})])
