@@ -63,7 +63,7 @@ OWNERS = {
     "typer": {"cli"},
     "uuid_utils": {"database", "evaluation", "api"},
     "xllamacpp": {"ai"},
-    "yaml": {"content"},
+    "yaml": {"content", "monitoring"},
 }
 """The rooms that may import a package: replacing it touches these and no other."""
 
