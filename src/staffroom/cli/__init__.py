@@ -17,6 +17,7 @@ from staffroom.cli.library import library
 from staffroom.cli.likenesses import register as register_likenesses
 from staffroom.cli.mcp import model_context
 from staffroom.cli.measure import bench, measure
+from staffroom.cli.metrics import watching
 from staffroom.cli.models import models
 from staffroom.cli.operations import db, operations
 from staffroom.cli.output import print_error, print_json
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for commands in (serving, work, model_context, questions, library, backups, operations):
+for commands in (serving, work, model_context, questions, library, backups, operations, watching):
     app.add_typer(commands)
 register_likenesses(scenario)
 app.add_typer(scenario, name="scenario")
