@@ -18,6 +18,7 @@ from staffroom.database.insights import (
     MAX_DAYS,
     MOST_SCENARIOS,
     NOTHING,
+    Stages,
     Tally,
     Timing,
     first_id,
@@ -202,6 +203,24 @@ async def test_latency_and_kept_answers_are_told_by_day(
     assert (today.timed, today.from_cache) == (4, 1)
     assert report.total.timing.p50_ms == pytest.approx(10.0)
     assert (report.total.timed, report.total.from_cache) == (5, 2)
+
+
+async def test_where_the_time_went_is_told_in_parts_that_make_the_whole(
+    vector_ops: VectorOperations, diary: Diary
+) -> None:
+    for embedded, found, answered in ((2.0, 5.0, 20.0), (4.0, 11.0, 40.0)):
+        await diary.add(
+            timings={"embedded_ms": embedded, "found_ms": found, "answered_ms": answered}
+        )
+    given_again = {"embedded_ms": 500.0, "first_sentence_ms": 501.0, "answered_ms": 502.0}
+    await diary.add(timings=given_again)
+    await diary.add(NOON - timedelta(days=1), timings=given_again)
+
+    report = await vector_ops.insights.report(2, TODAY)
+
+    before, today = report.days.values()
+    assert before.stages == Stages()
+    assert today.stages == report.total.stages == Stages(3.0, 5.0, 22.0)
 
 
 async def test_a_scenario_is_used_once_by_each_answer_that_cites_it(
@@ -404,6 +423,13 @@ async def test_the_api_tells_it_as_a_document(client: httpx.AsyncClient, app: Ap
     assert sum(day["from_cache"] for day in told["cache"]) == 1
     assert {day["date"] for day in told["cache"] if day["answers"]} <= {
         day["date"] for day in told["latency"] if day["p50_ms"] is not None
+    }
+    assert [len(told["stages"]), set(told["stages"][0])] == [
+        2,
+        {"date", "embedding_ms", "search_ms", "writing_ms"},
+    ]
+    assert {day["date"] for day in told["stages"] if day["search_ms"]} <= {
+        day["date"] for day in told["latency"] if day["p50_ms"]
     }
     assert told["gap_groups"] == 1
     (gap,) = told["gaps"]

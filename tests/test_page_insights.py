@@ -44,6 +44,9 @@ async def test_what_was_asked_and_what_is_missing_is_shown(page: Page, asked: Se
     await expect(page.locator("#insights")).to_contain_text("5 questions, 2 answered and 3 not")
     await expect(page.locator(".gaps")).to_contain_text(TRACTORS[0])
     await expect(page.locator(".gaps")).to_contain_text(BREAD)
+    stages = page.get_by_role("region", name="Where the time goes")
+    await expect(stages).to_contain_text("On average, understanding the question took")
+    await expect(stages.locator("rect.mark-search_ms").first).to_be_visible()
     await expect(page.get_by_role("region", name="Most used scenarios")).to_contain_text(
         "Several pupils talking and off task at once"
     )
@@ -69,8 +72,8 @@ async def test_a_group_of_unanswered_questions_leads_to_its_own_page(
 async def test_each_chart_can_be_read_as_a_table(page: Page, asked: Served) -> None:
     await page.goto("/insights")
     figures = page.locator("figure[data-chart]")
-    assert await figures.count() == 3
-    for number in range(3):
+    assert await figures.count() == 4
+    for number in range(4):
         figure = figures.nth(number)
         await figure.locator("summary").click()
         await expect(figure.locator("tbody tr")).to_have_count(30)

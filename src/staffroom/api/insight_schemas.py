@@ -81,6 +81,16 @@ class LatencyOut(BaseModel):
     first_sentence_p50_ms: float | None
 
 
+class StagesOut(BaseModel):
+    """Milliseconds that a day's answers took on average for embedding the question, for searching
+    and for writing; those that were given again left out. Null on days without one."""
+
+    date: date
+    embedding_ms: float | None
+    search_ms: float | None
+    writing_ms: float | None
+
+
 class CacheOut(BaseModel):
     """A day's timed answers, and how many of them had been given before to the same question."""
 
@@ -106,4 +116,5 @@ class InsightsOut(BaseModel):
     never_used: list[NamedOut]
     never_used_total: int
     latency: list[LatencyOut]
+    stages: list[StagesOut]
     cache: list[CacheOut]

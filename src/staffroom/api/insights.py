@@ -11,7 +11,14 @@ from fastapi.responses import JSONResponse
 from staffroom.api.context import Staffroom
 from staffroom.api.description import problems
 from staffroom.api.insight_schemas import InsightsOut
-from staffroom.database.insights import MAX_DAYS, AskedGap, InsightReport, Tally
+from staffroom.database.insights import (
+    MAX_DAYS,
+    AskedGap,
+    InsightReport,
+    Stages,
+    Tally,
+    Timing,
+)
 
 DEFAULT_DAYS: Final = 30
 MOST_GROUPS: Final = 100
@@ -45,7 +52,12 @@ def insights_document(report: InsightReport) -> dict[str, Any]:
         "never_used": [_named(asdict(scenario)) for scenario in report.unused],
         "never_used_total": report.unused_total,
         "latency": [
-            {"date": day.isoformat(), **_timing(tally)} for day, tally in report.days.items()
+            {"date": day.isoformat(), **_rounded(tally.timing)}
+            for day, tally in report.days.items()
+        ],
+        "stages": [
+            {"date": day.isoformat(), **_rounded(tally.stages)}
+            for day, tally in report.days.items()
         ],
         "cache": [_cache_document(day, tally) for day, tally in report.days.items()],
     }
@@ -76,10 +88,9 @@ def _named(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, "id": str(document["id"])}
 
 
-def _timing(tally: Tally) -> dict[str, float | None]:
+def _rounded(times: Timing | Stages) -> dict[str, float | None]:
     return {
-        name: None if value is None else round(value, 2)
-        for name, value in asdict(tally.timing).items()
+        name: None if value is None else round(value, 2) for name, value in asdict(times).items()
     }
 
 

@@ -1,6 +1,7 @@
 """The Insights view: what a period's questions say, drawn on the server and readable as tables."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Annotated, Any, Final
 
@@ -78,6 +79,7 @@ async def insights_page(
         questions=_questions(report, words),
         outcomes=_outcomes(report.total, words),
         latency=_latency(report, words),
+        stages=_stages(report, words),
         cache=_cache(report, words),
         golden=await golden_section(app.vector_ops, words, GoldenForm(), most=GOLDEN_SHOWN),
     )
@@ -153,6 +155,35 @@ def _latency(report: InsightReport, words: Words) -> Chart | None:
             for day, tally in report.days.items()
         ),
         lines=tuple((name, line(values, scale)) for name, values in drawn.items()),
+    )
+
+
+def _stages(report: InsightReport, words: Words) -> Chart | None:
+    whole = asdict(report.total.stages)
+    if None in whole.values():
+        return None
+    shown = [
+        {name: spent or 0.0 for name, spent in asdict(tally.stages).items()}
+        for tally in report.days.values()
+    ]
+    scale = scale_for(sum(spent.values()) for spent in shown)
+    return Chart(
+        id="stages",
+        title=words.t("insights.stages.title"),
+        summary=words.t(
+            "insights.stages.summary",
+            **{name: words.duration(spent) for name, spent in whole.items()},
+        ),
+        series=tuple(Series(name, words.t(f"insights.stages.{name}")) for name in whole),
+        scale=scale,
+        ticks=tuple(map(words.duration, scale.ticks)),
+        labels=_labels(report.days, words),
+        header=_header(words, *(f"insights.stages.{name}" for name in whole)),
+        rows=tuple(
+            (words.day(day), *map(words.duration, asdict(tally.stages).values()))
+            for day, tally in report.days.items()
+        ),
+        bars=tuple(columns(shown, scale)),
     )
 
 

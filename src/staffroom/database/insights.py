@@ -35,6 +35,16 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Stages:
+    """What answers that were searched for spent their time on, on average: so the parts make the
+    whole. None where there were none."""
+
+    embedding_ms: float | None = None
+    search_ms: float | None = None
+    writing_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What was asked in a time, by outcome; how long it took, and what came from kept answers.
 
@@ -46,6 +56,7 @@ class Tally:
     timing: Timing = Timing()
     timed: int = 0
     from_cache: int = 0
+    stages: Stages = Stages()
 
     @property
     def asked(self) -> int:
@@ -199,8 +210,9 @@ def first_id(moment: datetime) -> UUID:
 
 def _tally(row: Mapping[str, Any]) -> Tally:
     timing = Timing(row["p50_ms"], row["p95_ms"], row["first_sentence_p50_ms"])
+    stages = Stages(**{name: row[name] for name in Stages.__slots__})
     outcomes = {outcome: row[outcome] for outcome in NOTHING.outcomes}
-    return Tally(outcomes, timing, row["timed"], row["from_cache"])
+    return Tally(outcomes, timing, row["timed"], row["from_cache"], stages)
 
 
 def _use(row: Mapping[str, Any]) -> ScenarioUse:

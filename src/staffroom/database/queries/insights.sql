@@ -14,10 +14,15 @@ SELECT day,
     count(answered_ms) FILTER (WHERE NOT was_searched)::integer AS from_cache,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY answered_ms) AS p50_ms,
     percentile_cont(0.95) WITHIN GROUP (ORDER BY answered_ms) AS p95_ms,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY first_sentence_ms) AS first_sentence_p50_ms
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY first_sentence_ms) AS first_sentence_p50_ms,
+    avg(embedded_ms) FILTER (WHERE was_searched) AS embedding_ms,
+    avg(found_ms - embedded_ms) AS search_ms,
+    avg(answered_ms - found_ms) AS writing_ms
 FROM (
     SELECT (created_at AT TIME ZONE 'UTC')::date AS day, outcome,
         timings ? 'found_ms' AS was_searched,
+        (timings ->> 'embedded_ms')::float8 AS embedded_ms,
+        (timings ->> 'found_ms')::float8 AS found_ms,
         (timings ->> 'answered_ms')::float8 AS answered_ms,
         (timings ->> 'first_sentence_ms')::float8 AS first_sentence_ms
     FROM staffroom.interactions
