@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import httpx
@@ -12,8 +13,11 @@ import yaml
 from staffroom.monitoring import deployment
 from staffroom.monitoring import metrics as m
 from staffroom.monitoring.dashboard import COLUMNS
-from staffroom.monitoring.metrics import INSTRUMENTS
+from staffroom.monitoring.exposition import exposition
+from staffroom.monitoring.instruments import Family, Reading
+from staffroom.monitoring.metrics import DATABASE_UP, INFO, INSTRUMENTS
 from staffroom.monitoring.promql import JOB, quantile, rate
+from tests.promql import Vector, evaluated
 from tests.scrapes import families, samples
 from tests.serving import Served
 
@@ -31,7 +35,6 @@ PANELS = {
 }
 SELECTOR = re.compile(r"([a-z_]+){([^}]*)}(\[[^]]+])?")
 MATCHER = re.compile(r'(\w+)(=~|!~|=)"([^"]*)"')
-WORDS = {"sum", "max", "min", "rate", "increase", "histogram_quantile", "by", "and", "le"}
 
 
 @pytest.fixture
@@ -88,12 +91,102 @@ def _grouped(expression: str) -> set[str]:
     return {label for by in re.findall(r"by \(([^)]*)\)", expression) for label in by.split(", ")}
 
 
-@pytest.mark.parametrize("title", ALERTS | PANELS)
-def test_no_expression_has_a_word_that_prometheus_does_not_know(title: str) -> None:
-    bare = SELECTOR.sub("", (ALERTS | PANELS)[title])
-    bare = re.sub(r"by \([^)]*\)", "by", bare)
+def as_scrape(text: str) -> dict[str, Vector]:
+    """What an evaluation reads, with what Prometheus itself says of the scrape."""
+    told = {
+        name: {frozenset(labels.items()): value for labels, value in series}
+        for name, series in samples(text).items()
+    }
+    return {**told, "up": {frozenset(): 1.0}}
 
-    assert set(re.findall(r"[a-z_]+", bare)) <= WORDS
+
+async def test_the_queries_say_what_happened_between_two_scrapes(library_server: Served) -> None:
+    async with httpx.AsyncClient(base_url=library_server.url) as client:
+        question = {"question": "Why does nobody listen after lunch?"}
+        await client.post("/api/v1/ask", json=question)
+        before = as_scrape((await client.get("/metrics")).text)
+        await client.post("/api/v1/ask", json={"question": "The class is too loud to be heard."})
+        await client.post("/api/v1/ask", json=question)
+        await client.get("/", headers={"Host": "evil.example"})
+        after = as_scrape((await client.get("/metrics")).text)
+
+    found = {title: evaluated(query, before, after) for title, query in PANELS.items()}
+    fired = {name for name, query in ALERTS.items() if evaluated(query, before, after)}
+
+    def value(title: str, **labels: str) -> float:
+        return found[title][frozenset(labels.items())]
+
+    assert value("Questions per minute A") == pytest.approx(2)
+    assert value("Answered A") == pytest.approx(1)
+    assert value("Refused per minute A") == pytest.approx(1)
+    assert value("From the cache A") == pytest.approx(0.5)
+    assert 0 < value("First sentence, 95% A") < 10
+    assert 0 < value("Search, 95% A") < 10
+    assert value("Time to the whole answer A", writer="kept") > 0
+    assert value("Refused requests A", reason="host") == pytest.approx(1 / 60)
+    assert value("Database answers A") == 1
+    for stage in ("embedding", "database", "ranking", "scope"):
+        assert value("Time of a search by stage B", stage=stage) > 0
+    assert found["Versions A"]
+    assert fired <= {"StaffroomSearchSlow", "StaffroomAnswersSlow"}  # on a slow machine
+
+
+@pytest.mark.parametrize(
+    ("alert", "name", "labels", "risen"),
+    [
+        ("StaffroomDown", "up", {}, -1),
+        ("StaffroomDatabaseDown", "database_up", {}, -1),
+        ("StaffroomQuestionsFail", "answers_total", {"outcome": "failed"}, 10),
+        ("StaffroomWriterDegraded", "answers_total", {"outcome": "degraded"}, 30),
+        ("StaffroomFindsLittle", "answers_total", {"outcome": "abstained"}, 200),
+        ("StaffroomRefusesRequests", "http_requests_refused_total", {"reason": "load"}, 21),
+        ("StaffroomPoolExhausted", "database_pool_failures_total", {}, 1),
+        ("StaffroomImportWaits", "import_oldest_age_seconds", {"state": "waiting"}, 3601),
+        ("StaffroomIndexRecallLow", "vector_index_recall_count", {}, 20),
+        ("StaffroomDeadRows", "database_dead_rows", {"table": "vectors"}, 20_000),
+        ("StaffroomAnswersSlow", "answer_first_sentence_seconds_bucket", {"le": "+Inf"}, 10),
+        ("StaffroomSearchSlow", "vector_search_seconds_bucket", {"le": "+Inf"}, 10),
+    ],
+)
+def test_an_alert_fires_when_that_happens_and_not_without(
+    alert: str, name: str, labels: dict[str, str], risen: float
+) -> None:
+    quiet = as_scrape(
+        exposition([DATABASE_UP.family({(): 1}), *_readings()]).decode(),
+    )
+    busy = _after(quiet, "answers_total", {"outcome": "direct"}, 100)
+    troubled = _after(busy, name, labels, risen)
+
+    assert evaluated(ALERTS[alert], quiet, busy) == {}
+    assert list(evaluated(ALERTS[alert], quiet, troubled).values()) != []
+
+
+def test_requests_that_end_as_errors_are_told() -> None:
+    def told(failed: float) -> dict[str, Vector]:
+        series = {frozenset({"status": "2xx"}.items()): 90.0 + failed}
+        return {"http_requests_total": series | {frozenset({"status": "5xx"}.items()): failed}}
+
+    expression = ALERTS["StaffroomServerErrors"]
+
+    assert evaluated(expression, told(0), told(0)) == {}
+    assert evaluated(expression, told(0), told(10))
+
+
+def _readings() -> list[Family]:
+    return [
+        instrument.family(dict.fromkeys(product(*instrument.label_sets.values()), 0))
+        for instrument in INSTRUMENTS
+        if isinstance(instrument, Reading) and instrument not in {DATABASE_UP, INFO}
+    ]
+
+
+def _after(
+    scrape: dict[str, Vector], name: str, labels: dict[str, str], risen: float
+) -> dict[str, Vector]:
+    """The scrape with the first series of those labels risen."""
+    fitting = (each for each in scrape[name] if labels.items() <= dict(each).items())
+    key = next(each for each in fitting if dict(each).get("writer") not in {"kept", "none"})
+    return {**scrape, name: {**scrape[name], key: scrape[name][key] + risen}}
 
 
 def test_every_instrument_is_drawn_once_below_the_first_row() -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from staffroom import track_vector_operation
 from staffroom.ai.llm_service import LLMService
+from staffroom.api.guards import LoadGuard, TimeGuard
 from staffroom.app import App
 from staffroom.config import DEFAULT_TENANT, Settings
 from staffroom.database.connection import Database
@@ -182,6 +184,31 @@ async def test_what_is_turned_away_is_counted_by_the_reason(app: App) -> None:
 
     assert refused.status_code == 503
     for reason in ("host", "origin", "key", "size", "queue"):
+        assert counted("http_requests_refused_total", reason=reason) == before[reason] + 1, reason
+
+
+async def test_what_takes_too_long_or_a_place_too_many_is_counted() -> None:
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await asyncio.Event().wait()
+
+    reasons = ("load", "slow_body", "timeout")
+    before = {reason: counted("http_requests_refused_total", reason=reason) for reason in reasons}
+
+    async def never() -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    for guarded, body in (
+        (LoadGuard(waits, at_once=0), b""),
+        (TimeGuard(waits, body_seconds=0.01), never()),
+        (TimeGuard(waits, response_seconds=0.01), b""),
+    ):
+        transport = httpx.ASGITransport(guarded, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            assert (await client.post("/api/v1/ask", content=body)).status_code >= 500
+
+    for reason in reasons:
         assert counted("http_requests_refused_total", reason=reason) == before[reason] + 1, reason
 
 
