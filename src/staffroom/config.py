@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
 import platformdirs
@@ -167,6 +167,9 @@ class Settings(BaseSettings):
         default="WARNING",
         pattern="^(DEBUG|INFO|WARNING|ERROR)$",
         description="Least severe log event that is written to standard error.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="text for people, json for what collects logs."
     )
 
 

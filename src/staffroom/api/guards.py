@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from staffroom.api.problems import problem_response
+from staffroom.monitoring.logs import REQUEST_ID
 from staffroom.monitoring.metrics import REFUSED
 
 REQUESTS_AT_ONCE: Final = 64
@@ -74,6 +75,7 @@ class Envelope:
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid7())
         scope["staffroom.request_id"] = request_id
+        REQUEST_ID.set(request_id)
         started = time.perf_counter()
         status = 0
         is_head = scope["method"] == "HEAD"

@@ -54,6 +54,7 @@ from staffroom.api.guards import (
 from staffroom.api.request_meter import RequestMeter, admit_routes
 from staffroom.app import App, open_app
 from staffroom.config import Settings, is_loopback, load_settings
+from staffroom.monitoring.logs import set_up_logs
 
 BODY_BYTES: Final = 1_000_000
 """What a request may carry, uploads of files apart."""
@@ -118,7 +119,9 @@ def create_api(app: App | None = None, settings: Settings | None = None) -> ASGI
 
 def served() -> ASGIApp:
     """What a worker process serves: the installation that the environment describes."""
-    return create_api()
+    settings = load_settings()
+    set_up_logs(settings.log_level, settings.log_format)
+    return create_api(settings=settings)
 
 
 def _lifespan(

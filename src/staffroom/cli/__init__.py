@@ -1,6 +1,5 @@
 """The command line: `staffroom COMMAND`. `main` is what the installed command calls."""
 
-import logging
 import signal
 import sys
 from importlib.metadata import version
@@ -27,6 +26,7 @@ from staffroom.cli.scenario import scenario
 from staffroom.cli.serve import serving
 from staffroom.config import load_settings
 from staffroom.errors import StaffroomError
+from staffroom.monitoring.logs import set_up_logs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -60,7 +60,8 @@ def staffroom(
     ] = False,
 ) -> None:
     """Answers teachers' classroom questions from a vetted library, with its sources."""
-    logging.basicConfig(level=load_settings().log_level, format="%(levelname)s %(message)s")
+    settings = load_settings()
+    set_up_logs(settings.log_level, settings.log_format)
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from staffroom.database.connection import Connection
 from staffroom.database.imports import ImportRecord, NewImport
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import ConfigError, StaffroomError, UnavailableError
+from staffroom.monitoring.logs import REQUEST_ID
 
 LOOK_SECONDS: Final = 2.0
 """How often a runner looks for what came in elsewhere, is due again, or was killed."""
@@ -168,6 +169,7 @@ class ImportRunner:
 
     async def _run(self, claim: Claim) -> None:
         """The import has ended, or waits for its next runner or for what people want."""
+        told = REQUEST_ID.set(str(claim.id))
         try:
             async with _beating(claim):
                 try:
@@ -177,6 +179,8 @@ class ImportRunner:
                     await self._put_off(claim, error)
         except ClaimLost as error:
             _log.warning("%s", error)
+        finally:
+            REQUEST_ID.reset(told)
 
     async def _put_off(self, claim: Claim, error: StaffroomError) -> None:
         """The import waits for its next try, here or on a machine that is in order, or has failed

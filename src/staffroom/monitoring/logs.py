@@ -1,0 +1,118 @@
+"""Log lines, for people or as JSON for what collects them.
+
+No line has a question, a name or a key: of an error its class and its stack are written, not what
+it says, because that may quote what somebody asked.
+"""
+
+import json
+import logging
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="")
+"""Of the request, or of the import, that is being worked on."""
+
+STACK_SECONDS: Final = 60.0
+"""How long a stack is not written again for an error of the same class at the same place."""
+
+MOST_GROUPS: Final = 200
+
+_PACKAGE: Final = str(Path(__file__).parents[1])
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
+    """What is logged from here on is written to standard error in that form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Errors of one class at one place."""
+
+    times: int = 0
+    written: float = float("-inf")
+
+
+class ErrorGroups:
+    """How often an error of each class came up at each place, and when its stack was written."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._groups: dict[tuple[str, str], _Group] = {}
+
+    def describe(self, error: BaseException) -> dict[str, Any]:
+        """The error's class, the innermost place of ours, how often this came up, and its stack
+        unless that was written lately."""
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [frame for frame in frames if frame.filename.startswith(_PACKAGE)]
+        place = _place(ours[-1]) if ours else ""
+        key = (type(error).__name__, place)
+        if key not in self._groups and len(self._groups) >= MOST_GROUPS:
+            self._groups.clear()
+        group = self._groups.setdefault(key, _Group())
+        group.times += 1
+        described: dict[str, Any] = {"error": key[0], "place": place, "times": group.times}
+        now = self._clock()
+        if now - group.written >= STACK_SECONDS:
+            group.written = now
+            described["stack"] = [_place(frame) for frame in frames]
+        return described
+
+
+class TextLines(logging.Formatter):
+    """The level and the message; of an error its class, its place and now and then its stack."""
+
+    def __init__(self, groups: ErrorGroups | None = None) -> None:
+        super().__init__()
+        self._groups = groups or ErrorGroups()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, and one for each frame of a stack."""
+        line = f"{record.levelname} {record.getMessage()}"
+        error = record.exc_info and record.exc_info[1]
+        if not error:
+            return line
+        told = self._groups.describe(error)
+        stack = [f"  {place}" for place in told.get("stack", [])]
+        times = f", {told['times']} times so far" if told["times"] > 1 else ""
+        return "\n".join([f"{line} ({told['error']} at {told['place']}{times})", *stack])
+
+
+class JsonLines(logging.Formatter):
+    """One JSON document a line: time, level, logger, process, message, and what else is known."""
+
+    def __init__(self, groups: ErrorGroups | None = None) -> None:
+        super().__init__()
+        self._groups = groups or ErrorGroups()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, with its own fields beside the standard ones."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": record.process,
+            "message": record.getMessage(),
+        }
+        if request_id := REQUEST_ID.get():
+            line["request_id"] = request_id
+        line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        if record.exc_info and (error := record.exc_info[1]):
+            line |= self._groups.describe(error)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    file = frame.filename.removeprefix(f"{_PACKAGE}/")
+    parts = Path(file).parts
+    return f"{'/'.join(parts[-3:])}:{frame.lineno} in {frame.name}"
