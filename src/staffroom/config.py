@@ -171,6 +171,10 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text", description="text for people, json for what collects logs."
     )
+    traces_url: Annotated[str, AfterValidator(_checked_address)] | None = Field(
+        default=None,
+        description="Where OpenTelemetry traces are sent, by OTLP over HTTP; needs the extra otel.",
+    )
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -24,6 +24,7 @@ from staffroom.errors import (
     WriterUnavailable,
 )
 from staffroom.monitoring.metrics import ANSWERS, SENTENCES, WRITER_FAILURES
+from staffroom.monitoring.tracing import stage_span
 from staffroom.text import clean_question
 from staffroom.types import (
     Answer,
@@ -195,13 +196,15 @@ async def _sentences(
 ) -> AsyncGenerator[str, None]:
     cutter = SentenceStream()
     left = MAX_CHARACTERS
-    async with aclosing(writer.stream(query, matches)) as pieces:
-        async for piece in pieces:
-            for text in cutter.feed(piece[:left]):
-                yield text
-            left -= len(piece)
-            if left <= 0:
-                return
+    named = {"gen_ai__operation__name": "chat", "gen_ai__request__model": writer.name}
+    with stage_span("write", **named):
+        async with aclosing(writer.stream(query, matches)) as pieces:
+            async for piece in pieces:
+                for text in cutter.feed(piece[:left]):
+                    yield text
+                left -= len(piece)
+                if left <= 0:
+                    return
     for text in cutter.finish():
         yield text
 

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from staffroom.ai.prompt import ANSWER_TOKENS, Message, answer_prompt
 from staffroom.errors import WriterUnavailable
+from staffroom.monitoring.tracing import trace_headers
 from staffroom.types import Match
 
 CONNECT_SECONDS: Final = 2.0
@@ -103,7 +104,11 @@ class OpenAIWriter:
         self, messages: Sequence[Any], limits: dict[str, Any]
     ) -> AsyncStream[ChatCompletionChunk]:
         stream: AsyncStream[ChatCompletionChunk] = await self._client().chat.completions.create(
-            model=self._model, messages=list(messages), stream=True, **limits
+            model=self._model,
+            messages=list(messages),
+            stream=True,
+            extra_headers=trace_headers(),
+            **limits,
         )
         return stream
 

@@ -21,6 +21,7 @@ from uuid_utils.compat import uuid7
 from staffroom.api.problems import problem_response
 from staffroom.monitoring.logs import REQUEST_ID
 from staffroom.monitoring.metrics import REFUSED
+from staffroom.monitoring.tracing import request_span
 
 REQUESTS_AT_ONCE: Final = 64
 """Requests that one process works on; further ones would only wait for them."""
@@ -97,7 +98,10 @@ class Envelope:
         try:
             # A copy, because the server goes on reading the method in its own.
             inner = {**scope, "method": "GET"} if is_head else scope
-            await self._app(inner, receive, enveloped)
+            with request_span(scope["method"], Headers(scope=scope)) as span:
+                await self._app(inner, receive, enveloped)
+                if span:
+                    span.set_attribute("http.response.status_code", status)
         finally:
             took = 1000 * (time.perf_counter() - started)
             # Quoted, so that no path can write a line of its own.

@@ -27,6 +27,7 @@ from staffroom.cli.serve import serving
 from staffroom.config import load_settings
 from staffroom.errors import StaffroomError
 from staffroom.monitoring.logs import set_up_logs
+from staffroom.monitoring.tracing import set_up_traces
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,6 +63,8 @@ def staffroom(
     """Answers teachers' classroom questions from a vetted library, with its sources."""
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)
+    if settings.traces_url:
+        set_up_traces(settings.traces_url)
 
 
 def main() -> None:

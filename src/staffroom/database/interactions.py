@@ -13,6 +13,7 @@ from staffroom.database.generations import Generation
 from staffroom.database.standings import count_worked
 from staffroom.database.statements import statement
 from staffroom.errors import InputError, NotFoundError
+from staffroom.monitoring.tracing import stage_span
 from staffroom.text import mend
 from staffroom.types import (
     Answer,
@@ -81,9 +82,10 @@ class Interactions:
             "revisions": [match.scenario.revision for match in answer.matches],
             "relevances": [match.relevance for match in answer.matches],
         }
-        async with self._database.sent_together(self._tenant_id) as connection:
-            await connection.execute(statement("add_interaction"), head)
-            await connection.execute(statement("add_interaction_matches"), used)
+        with stage_span("store", db__system__name="postgresql"):
+            async with self._database.sent_together(self._tenant_id) as connection:
+                await connection.execute(statement("add_interaction"), head)
+                await connection.execute(statement("add_interaction_matches"), used)
         return interaction_id
 
     async def get(self, interaction_id: UUID) -> Interaction:

@@ -24,6 +24,7 @@ from staffroom.database.rows import filter_parameters, scenario_from_row
 from staffroom.database.scope_sizes import ScopeSizes
 from staffroom.database.statements import statement
 from staffroom.monitoring.metrics import STAGE_TIME, UNDER_RETURNED
+from staffroom.monitoring.tracing import stage_span
 from staffroom.retrieval.calibration import Calibration, Uncalibrated
 from staffroom.retrieval.fusion import EXAMPLES_WEIGHT, best_view, diverse
 from staffroom.retrieval.standing import raised, weight
@@ -114,17 +115,21 @@ class Searcher:
 
         By words alone, only those that have one of the question's words.
         """
+        with stage_span("search", db__system__name="postgresql"):
+            best = await self._best(tenant_id, wanted)
+        return [_match(*each) for each in _told_once(_by_standing(best), wanted.limit)]
+
+    async def _best(self, tenant_id: UUID, wanted: Wanted) -> list[tuple[DictRow, float]]:
+        """The rows of the best, and some to spare, with their relevances."""
         parameters = search_parameters(tenant_id, wanted)
         weights = self._calibration.word_weights(wanted.mode)
         if weights is None:
-            best = await self._ranked_here(parameters, wanted)
-        else:
-            by_language, others = weights
-            parameters |= {"word_weights": Jsonb(by_language), "other_words": others}
-            rows = await self._asked("found", parameters, wanted)
-            relevances = self._calibration.relevances([row["score"] for row in rows], wanted.mode)
-            best = list(zip(rows, relevances, strict=True))
-        return [_match(*each) for each in _told_once(_by_standing(best), wanted.limit)]
+            return await self._ranked_here(parameters, wanted)
+        by_language, others = weights
+        parameters |= {"word_weights": Jsonb(by_language), "other_words": others}
+        rows = await self._asked("found", parameters, wanted)
+        relevances = self._calibration.relevances([row["score"] for row in rows], wanted.mode)
+        return list(zip(rows, relevances, strict=True))
 
     async def candidates(self, tenant_id: UUID, wanted: Wanted) -> Candidates:
         """What comes into question, with the scores that are fitted on."""

@@ -6,6 +6,7 @@ from staffroom.config import Settings
 from staffroom.embedding import ClosableEmbedder, TokenCounter, load_embedder
 from staffroom.monitoring.error_tracking import track_vector_operation
 from staffroom.monitoring.metrics import EMBEDDING_QUEUE
+from staffroom.monitoring.tracing import stage_span
 from staffroom.types import Embedder, Role, Vector, Vectors
 
 
@@ -48,7 +49,9 @@ class EmbeddingGenerator:
     @track_vector_operation("embedding")
     async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
         """As Embedder."""
-        with EMBEDDING_QUEUE.labels("question" if len(texts) == 1 else "batch").track_inprogress():
+        lane = "question" if len(texts) == 1 else "batch"
+        named = {"gen_ai__operation__name": "embeddings", "gen_ai__request__model": self.model}
+        with EMBEDDING_QUEUE.labels(lane).track_inprogress(), stage_span("embed", **named):
             return await self._embedder.embed(texts, role)
 
     async def get_embedding(self, text: str, role: Role = "query") -> Vector:

@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from staffroom.embedding.inputs import check_texts, prepared
 from staffroom.errors import ConfigError, EmbedderUnavailable
+from staffroom.monitoring.tracing import trace_headers
 from staffroom.types import Role, Vectors
 
 TEXTS_PER_REQUEST: Final = 128
@@ -124,7 +125,10 @@ class OpenAIEmbedder:
                 for attempt in range(ATTEMPTS):
                     try:
                         response = await self._client().embeddings.create(
-                            model=self._name, input=texts, encoding_format="float"
+                            model=self._name,
+                            input=texts,
+                            encoding_format="float",
+                            extra_headers=trace_headers(),
                         )
                         break
                     except _RETRIED as error:

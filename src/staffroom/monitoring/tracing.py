@@ -1,0 +1,123 @@
+"""OpenTelemetry traces, where an operator wants them: what a question waited for, stage by stage.
+
+Nothing of OpenTelemetry is loaded before `set_up_traces`. No span has a text, a name or a key:
+of an error it has the class.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from staffroom.errors import ConfigError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.trace import Span, Tracer
+
+SERVICE: Final = "staffroom"
+
+_tracers: list["Tracer"] = []
+"""The one that spans are made by, or none."""
+
+
+def set_up_traces(url: str) -> "TracerProvider":
+    """From here on spans are sent to that address by OTLP over HTTP.
+
+    Headers and sampling are those of OpenTelemetry's own variables.
+    Raises: ConfigError where the extra `otel` is not installed.
+    """
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+            OTLPSpanExporter,
+        )
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "STAFFROOM_TRACES_URL is set, but OpenTelemetry is not installed. Run "
+            "pip install 'staffroom[otel]', or unset it."
+        ) from error
+    return trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
+
+
+def trace_to(processor: "SpanProcessor") -> "TracerProvider":
+    """From here on spans go to the processor."""
+    from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+
+    resource = Resource.create({SERVICE_NAME: SERVICE, SERVICE_VERSION: version(SERVICE)})
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(processor)
+    _tracers[:] = [provider.get_tracer(SERVICE)]
+    return provider
+
+
+def stop_tracing() -> None:
+    """No spans are made any more."""
+    _tracers.clear()
+
+
+@contextmanager
+def request_span(method: str, headers: Mapping[str, str]) -> Iterator["Span | None"]:
+    """What happens inside serves a request, as a part of the caller's trace if it names one."""
+    if not _tracers:
+        yield None
+        return
+    from opentelemetry.trace import SpanKind, use_span  # noqa: PLC0415
+    from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
+        TraceContextTextMapPropagator,
+    )
+
+    caller = TraceContextTextMapPropagator().extract(headers)
+    span = _tracers[0].start_span(
+        method, caller, SpanKind.SERVER, attributes={"http.request.method": method}
+    )
+    with _ended(span), use_span(span, record_exception=False, set_status_on_exception=False):
+        yield span
+
+
+@contextmanager
+def stage_span(name: str, **attributes: str) -> Iterator[None]:
+    """What happens inside is a stage of what surrounds it. Dots of attributes are written `__`.
+
+    The span is not made the current one, so that a generator may wait inside for its reader.
+    """
+    if not _tracers:
+        yield
+        return
+    named = {key.replace("__", "."): value for key, value in attributes.items()}
+    span = _tracers[0].start_span(name, attributes=named)
+    with _ended(span):
+        yield
+
+
+def trace_headers() -> dict[str, str]:
+    """What a request to another server carries, so that its spans belong to the same trace."""
+    headers: dict[str, str] = {}
+    if _tracers:
+        from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415
+            TraceContextTextMapPropagator,
+        )
+
+        TraceContextTextMapPropagator().inject(headers)
+    return headers
+
+
+@contextmanager
+def _ended(span: "Span") -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:
+        _mark(span, error)
+        raise
+    finally:
+        span.end()
+
+
+def _mark(span: "Span", error: BaseException) -> None:
+    """The span failed, unless its reader only went away."""
+    from opentelemetry.trace import StatusCode  # noqa: PLC0415
+
+    if isinstance(error, Exception):
+        span.set_attribute("error.type", type(error).__name__)
+        span.set_status(StatusCode.ERROR)
