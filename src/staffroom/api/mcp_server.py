@@ -21,8 +21,6 @@ from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
-from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from staffroom.api.markdown import SCHEME, library_markdown, scenario_markdown, scenario_uri
 from staffroom.api.mcp_tools import DEFECT, TOOLS, failed
@@ -117,18 +115,6 @@ async def serving_http(app: App) -> AsyncIterator[StreamableHTTPSessionManager]:
     )
     async with manager.run():
         yield manager
-
-
-class _Endpoint:
-    """What `/mcp` leads to: the manager that the server's lifespan opened."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        manager: StreamableHTTPSessionManager = scope["app"].state.mcp
-        await manager.handle_request(scope, receive, send)
-
-
-# Without sessions there is nothing to listen to and nothing to end: no GET, no DELETE.
-route: Final = Route("/mcp", _Endpoint(), methods=["POST"])
 
 
 class _Door:

@@ -10,10 +10,11 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import FormData
 
 from staffroom.api.context import Staffroom
-from staffroom.api.likenesses import PlaceCursor, likeness_document, next_place, read_place
+from staffroom.api.likenesses import PlaceCursor
 from staffroom.api.page.likenesses import Beside, beside
 from staffroom.api.page.rendering import render
 from staffroom.app import App
+from staffroom.content.likeness_documents import likeness_document, next_place, read_place
 from staffroom.content.likenesses import compare_some, decide
 from staffroom.database.likenesses import MAX_REASON, NEAR_DUPLICATE, Decision, Likeness
 from staffroom.documents import scenario_document

@@ -26,7 +26,7 @@ from staffroom.api import (
     interactions,
     library_pages,
     likenesses,
-    mcp_server,
+    mcp_route,
     openai_form,
     page_gaps,
     page_golden,
@@ -111,7 +111,7 @@ def create_api(app: App | None = None, settings: Settings | None = None) -> ASGI
     problems.register(api)
     for router in ROUTERS:
         api.include_router(router)
-    api.router.routes.append(mcp_server.route)
+    api.router.routes.append(mcp_route.route)
     pages.register(api)
     routers = (*ROUTERS, pages.router)
     admit_routes([*api.routes, *(route for router in routers for route in router.routes)])
@@ -136,7 +136,7 @@ def _lifespan(
             api.state.staffroom = app or await stack.enter_async_context(open_app(settings))
             await stack.enter_async_context(api.state.staffroom.import_runner.running())
             api.state.mcp = await stack.enter_async_context(
-                mcp_server.serving_http(api.state.staffroom)
+                mcp_route.serving_mcp(api.state.staffroom)
             )
             await stack.enter_async_context(gauged(api.state.staffroom))
             yield

@@ -7,10 +7,10 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
-from staffroom.api.likenesses import likeness_document, next_place, read_place
 from staffroom.app import App
 from staffroom.cli.output import JsonOption, err, out, print_json, progress_bars
 from staffroom.cli.run import with_app
+from staffroom.content.likeness_documents import likeness_document, next_place, read_place
 from staffroom.content.likenesses import compare_all, decide
 from staffroom.database.likenesses import NEAR_DUPLICATE, Compared, Decision, Likeness
 

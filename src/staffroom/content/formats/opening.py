@@ -10,7 +10,6 @@ from typing import Any, Final
 from staffroom.content.formats.archive import open_zip, unpacked_files
 from staffroom.content.formats.delimited import delimiter_named, open_delimited
 from staffroom.content.formats.encodings import encoding_named
-from staffroom.content.formats.excel import open_excel
 from staffroom.content.formats.jsonl import open_json_lines
 from staffroom.content.formats.markdown import MARKDOWN, open_folder, open_markdown
 from staffroom.content.formats.parquet import open_parquet
@@ -137,6 +136,8 @@ def _open_file(source: Source) -> RowFile:
     if not beginning:
         raise source.refused("is empty.", "empty")
     if suffix == ".xlsx":
+        from staffroom.content.formats.excel import open_excel  # noqa: PLC0415 - slow to load
+
         return open_excel(source)
     if suffix == ".parquet":
         return open_parquet(source)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import IO, Any, Final
-
-import openpyxl
-from openpyxl.cell import Cell, WriteOnlyCell
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from staffroom.errors import UnreadableFile
 from staffroom.scenario import ALIASES, list_items
+
+if TYPE_CHECKING:
+    from openpyxl.cell import Cell
 
 WRITTEN: Final = (".jsonl", ".ndjson", ".csv", ".tsv", ".xlsx")
 
@@ -73,6 +73,8 @@ def excel_file(
 
     Until then they lie on disk, however many there are.
     """
+    import openpyxl  # noqa: PLC0415 - slow, and few files are Excel's
+
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("scenarios")
     sheet.append([_excel_cell(sheet, "heading", name) for name in columns])
@@ -91,7 +93,9 @@ def excel_file(
         book.save(target)
 
 
-def _excel_cell(sheet: Any, scenario: str, text: str) -> Cell:
+def _excel_cell(sheet: Any, scenario: str, text: str) -> "Cell":
+    from openpyxl.cell import WriteOnlyCell  # noqa: PLC0415 - as above
+
     if len(text) > EXCEL_CELL:
         raise UnreadableFile(
             f"a text of {scenario or 'a row'} has {len(text):,} characters, and a cell of Excel "
