@@ -24,6 +24,7 @@ from staffroom.monitoring import exposition as expositions
 from staffroom.monitoring.exposition import exposition
 from staffroom.monitoring.instruments import Configured, Histogram, Values
 from staffroom.monitoring.metrics import INSTRUMENTS, OUTCOMES, REFUSALS, WRITERS, writer_kind
+from staffroom.monitoring.sharing import SHARED_FOLDER
 from tests.api_client import api_client
 from tests.fakes import BROKEN, ScriptedWriter, WordEmbedder
 from tests.scrapes import counted, samples, strangers, told
@@ -344,7 +345,7 @@ def _failing(error: Exception) -> object:
 def test_gauges_of_a_process_that_is_gone_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(expositions.SHARED_FOLDER, str(tmp_path))
+    monkeypatch.setenv(SHARED_FOLDER, str(tmp_path))
     gone = tmp_path / "gauge_livesum_4194305.db"
     kept = tmp_path / "counter_4194305.db"
     for path in (gone, kept):

@@ -5,7 +5,7 @@ import getpass
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import Unpack
+from typing import Final, Unpack
 
 from staffroom.ai import load_judge, load_writer
 from staffroom.ai.guard import Deadlines, GuardedWriter
@@ -20,10 +20,16 @@ from staffroom.database.connection import Database
 from staffroom.database.figures import DatabaseFigures
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.embedding.generator import EmbeddingGenerator
+from staffroom.errors import UnavailableError
 from staffroom.evaluation.calibrate import calibrate
 from staffroom.evaluation.evaluate import scratch_library
 from staffroom.flows import AskOptions, stream_teacher_query
 from staffroom.types import Answer, ProgressListener, SearchResult, Sentence
+
+WARM_UP: Final = "pupils"
+"""A question that nobody asked."""
+
+WARM_UP_SECONDS: Final = 10.0
 
 
 class App:
@@ -78,6 +84,23 @@ class App:
                 async with scratch_library(self.database, self.vector_ops) as library:
                     calibration, _ = await calibrate(self.embedder, library, progress)
                 await self.vector_ops.calibrate(calibration)
+
+    async def start(self, progress: ProgressListener | None = None) -> None:
+        """As `prepare`, and the first question waits for nothing that later ones do not wait for.
+
+        The model is loaded while the database is made ready. One that does not answer, or takes
+        long, is left to the questions, which tell what is wrong.
+        """
+        loading = asyncio.create_task(self.embedder.get_embedding(WARM_UP))
+        try:
+            await self.prepare(progress)
+            with suppress(UnavailableError, TimeoutError):
+                async with asyncio.timeout(WARM_UP_SECONDS):
+                    embedding = await loading
+                    await self.vector_ops.candidates(WARM_UP, embedding)
+        finally:
+            loading.cancel()
+            await asyncio.gather(loading, return_exceptions=True)
 
     def ask(
         self, question: str, **options: Unpack[AskOptions]

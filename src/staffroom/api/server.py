@@ -54,8 +54,6 @@ from staffroom.api.guards import (
 from staffroom.api.request_meter import RequestMeter, admit_routes
 from staffroom.app import App, open_app
 from staffroom.config import Settings, is_loopback, load_settings
-from staffroom.monitoring.logs import set_up_logs
-from staffroom.monitoring.tracing import set_up_traces
 
 BODY_BYTES: Final = 1_000_000
 """What a request may carry, uploads of files apart."""
@@ -116,15 +114,6 @@ def create_api(app: App | None = None, settings: Settings | None = None) -> ASGI
     routers = (*ROUTERS, pages.router)
     admit_routes([*api.routes, *(route for router in routers for route in router.routes)])
     return _guarded(api, settings)
-
-
-def served() -> ASGIApp:
-    """What a worker process serves: the installation that the environment describes."""
-    settings = load_settings()
-    set_up_logs(settings.log_level, settings.log_format)
-    if settings.traces_url:
-        set_up_traces(settings.traces_url)
-    return create_api(settings=settings)
 
 
 def _lifespan(

@@ -39,7 +39,6 @@ def exit_code(error: StaffroomError) -> int:
 def with_app(
     work: Callable[[App], Awaitable[_T]],
     settings: Settings | None = None,
-    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> _T:
     """What the work returns, done with an installation that is ready, and closed afterwards."""
 
@@ -52,5 +51,5 @@ def with_app(
         finally:
             await app.close()
 
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
+    with asyncio.Runner() as runner:
         return runner.run(opened())

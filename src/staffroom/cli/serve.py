@@ -1,21 +1,25 @@
 """`serve`: the page and the API, until it is told to stop."""
 
 import asyncio
+import logging
 import os
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from importlib import import_module
+from multiprocessing.connection import Connection
 from typing import Annotated, Any, Final
 
 import typer
 
 from staffroom.app import App
-from staffroom.cli.output import err
-from staffroom.cli.run import with_app
+from staffroom.cli.output import err, print_error, progress_bars
+from staffroom.cli.run import exit_code
 from staffroom.config import PREFIX, Settings, is_loopback, load_settings
-from staffroom.errors import ConfigError, UnavailableError
+from staffroom.errors import ConfigError, StaffroomError, UnavailableError
 
 serving = typer.Typer()
 
@@ -41,24 +45,55 @@ def serve(
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
-    # No other command should wait for what only this one needs.
-    from staffroom.api.serving import serve_here, serve_with_workers  # noqa: PLC0415
-
     address = _address(settings.host, listener.getsockname()[1])
-
-    async def here(app: App) -> None:
-        err.print(f"Staffroom is at {address}  (Ctrl-C stops it)")
-        await serve_here(app, listener)
-
-    async def ready(app: App) -> None:
-        """Made ready once; then each process opens the installation for itself."""
-
     if settings.workers == 1:
-        with_app(here, settings, _loop_factory())
+        _run(_served(settings, listener, lambda: _tell(address, "  (Ctrl-C stops it)")))
         return
-    with_app(ready, settings)
-    err.print(f"Staffroom is at {address}, with {settings.workers} processes")
-    serve_with_workers(settings, listener)
+    # No other command should wait for what only this one needs.
+    from staffroom.api.serving import serve_with_workers  # noqa: PLC0415
+
+    code = serve_with_workers(
+        partial(_work, settings, listener),
+        settings.workers,
+        lambda: _tell(address, f", with {settings.workers} processes"),
+    )
+    raise typer.Exit(code)
+
+
+def _work(settings: Settings, listener: socket.socket, reports: Connection) -> None:
+    """What a worker process does."""
+    logging.basicConfig(level=settings.log_level)  # where it was not forked with the process
+    try:
+        _run(_served(settings, listener, reports))
+    except StaffroomError as error:
+        print_error(str(error))
+        sys.exit(exit_code(error))
+
+
+async def _served(
+    settings: Settings, listener: socket.socket, told: Callable[[], None] | Connection
+) -> None:
+    """The installation was made ready, served, and closed again."""
+    app = App(settings)
+    try:
+        loading = asyncio.to_thread(import_module, "staffroom.api.serving")
+        with progress_bars() as progress:
+            serving, _ = await asyncio.gather(loading, app.start(progress))
+        if isinstance(told, Connection):
+            await serving.serve_watched(app, listener, told)
+        else:
+            await serving.serve_here(app, listener, told)
+    finally:
+        await app.close()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(work)
+
+
+def _tell(address: str, how: str) -> None:
+    err.print(f"Staffroom is at {address}{how}")
 
 
 @asynccontextmanager

@@ -12,10 +12,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
-CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+from staffroom.monitoring.sharing import SHARED_FOLDER
 
-SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""Where several processes of one server leave their values; the library's own name for it."""
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 
 def exposition(read: Sequence[Metric] = ()) -> bytes:
