@@ -7,8 +7,8 @@ from fastapi import Depends, Request
 from staffroom.app import App
 
 
-def installation(request: Request) -> App:
-    """The installation that this server serves."""
+async def installation(request: Request) -> App:
+    """The installation that this server serves. Async, since others are called in a thread."""
     app = request.app.state.staffroom
     assert isinstance(app, App)
     return app

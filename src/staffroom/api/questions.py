@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 from uuid_utils.compat import uuid7
 
 from staffroom.ai.llm_service import last_answer
@@ -14,6 +13,7 @@ from staffroom.api.description import problems
 from staffroom.api.events import MEDIA_TYPE, Event, event_response, wants_events
 from staffroom.api.idempotency import Once
 from staffroom.api.problems import Problem
+from staffroom.api.quick_json import QuickJSON
 from staffroom.api.schemas import AnswerOut, AskIn, FiltersIn, SearchIn, SearchOut
 from staffroom.app import App
 from staffroom.documents import answer_document, search_document, sentence_document
@@ -25,13 +25,13 @@ Parts = AsyncGenerator[SearchResult | Sentence | Answer, None]
 
 
 @router.post("/search", response_model=SearchOut, responses=problems(422))
-async def search(body: SearchIn, app: Staffroom) -> JSONResponse:
+async def search(body: SearchIn, app: Staffroom) -> QuickJSON:
     """List the published scenarios that fit a question, best first."""
     filters = await checked_filters(app, body.filters)
     result = await app.vector_ops.search(
         body.query, body.limit, body.threshold, filters, mode=body.mode
     )
-    return JSONResponse(search_document(result))
+    return QuickJSON(search_document(result))
 
 
 @router.post(
@@ -73,7 +73,7 @@ async def ask(body: AskIn, request: Request, app: Staffroom, once: Once) -> Resp
         return event_response(request, _events(heading, parts))
 
     async def answered() -> Response:
-        return JSONResponse(answer_document(await last_answer(parts)))
+        return QuickJSON(answer_document(await last_answer(parts)))
 
     if body.private:
         # The key would keep the answer for a day; without it, asking twice changes nothing.
