@@ -122,8 +122,8 @@ async def views(client: httpx.AsyncClient) -> dict[str, str]:
 async def main() -> None:
     os.environ["STAFFROOM_HOME"] = tempfile.mkdtemp(prefix="sr-")
     FOLDER.mkdir(exist_ok=True)
-    async with served_beside() as (host, port), async_playwright() as playwright:
-        url = f"http://{host}:{port}"
+    async with served_beside() as server, async_playwright() as playwright:
+        url = f"http://{server.host}:{server.port}"
         async with httpx.AsyncClient(base_url=url, timeout=60) as client:
             places = await views(client)
         browser = await playwright.chromium.launch(executable_path=need_browser(), args=ARGUMENTS)

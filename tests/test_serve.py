@@ -232,7 +232,13 @@ async def test_more_than_it_can_carry_is_refused_quickly_and_the_rest_is_answere
     calm, *_, crowded = report["steps"]
 
     assert process.returncode == 0
-    assert 0 < report["ratio"] < 2
+    assert [rate["clients"] for rate in report["rates"]] == [1, 16]
+    for rate in report["rates"]:
+        low, high = rate["spread"]
+        assert 0 < low <= rate["ratio"] <= high < 10
+        assert rate["served_p50_ms"] <= rate["served_p95_ms"]
+    assert 0 < report["ready_s"] < 60
+    assert 50 < report["idle_mb"] < 450
     assert (calm["share"], calm["failed"], calm["refused_per_s"]) == (0.5, 0, 0)
     assert (crowded["share"], crowded["failed"]) == (3, 0)
     assert crowded["refused_per_s"] > 0

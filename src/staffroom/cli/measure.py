@@ -232,11 +232,20 @@ def serve_(
     seconds: Annotated[float, typer.Option(min=0.5, help="How long each rate is held.")] = 5.0,
     json: Annotated[bool, JsonOption] = False,
 ) -> None:
-    """Load a server of its own on loopback, up to three times what it can carry."""
+    """Load a server of its own on loopback, beside the same searches without HTTP, and then up to
+    three times what it can carry; with the time until it is ready, and its memory."""
 
     async def work(app: App) -> Mapping[str, Any]:
-        async with served_beside() as (host, port):
-            return await measure_load(host, port, app.vector_ops.search, seconds)
+        async with served_beside() as server:
+            idle = server.megabytes()
+            search = app.vector_ops.search
+            report = await measure_load(server.host, server.port, search, seconds)
+            return {
+                "ready_s": server.ready_seconds,
+                "idle_mb": idle,
+                "loaded_mb": server.megabytes(),
+                **report,
+            }
 
     _show(with_app(work), json=json)
 

@@ -6,12 +6,14 @@ import os
 import re
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from multiprocessing.connection import Connection
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -96,11 +98,29 @@ def _tell(address: str, how: str) -> None:
     err.print(f"Staffroom is at {address}{how}")
 
 
+class Beside(NamedTuple):
+    """A server process of the same installation, and the seconds until it could answer."""
+
+    host: str
+    port: int
+    process: int
+    ready_seconds: float
+
+    def megabytes(self) -> float | None:
+        """The memory that it has, where that can be told."""
+        with suppress(OSError):
+            status = Path(f"/proc/{self.process}/status").read_text("ascii")
+            return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+        return None
+
+
 @asynccontextmanager
-async def served_beside() -> AsyncIterator[tuple[str, int]]:
+async def served_beside() -> AsyncIterator[Beside]:
     """A server process of the same installation on a free port of this machine, without a key."""
     command = (sys.executable, "-m", "staffroom.cli", "serve", "--host", "127.0.0.1", "--port", "0")
     environment = {key: value for key, value in os.environ.items() if key != f"{PREFIX}API_KEY"}
+    environment |= {f"{PREFIX}WORKERS": "1"}
+    started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *command, env=environment, stderr=asyncio.subprocess.PIPE
     )
@@ -112,7 +132,8 @@ async def served_beside() -> AsyncIterator[tuple[str, int]]:
             said += line
             if not line:
                 raise UnavailableError(f"the server did not start: {said.decode().strip()}")
-        yield found[1].decode(), int(found[2])
+        ready = time.perf_counter() - started
+        yield Beside(found[1].decode(), int(found[2]), process.pid, ready)
     finally:
         if process.returncode is None:
             process.terminate()

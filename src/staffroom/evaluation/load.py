@@ -1,4 +1,4 @@
-"""What the server does under more load than it can carry.
+"""What HTTP adds to a search, and what the server does under more load than it can carry.
 
 Requests arrive at a rate of their own, whether earlier ones were answered or not, as those of a
 school do at the end of a break. (Clients that wait for an answer before they ask again would hide
@@ -19,7 +19,10 @@ import numpy as np
 
 from staffroom.content.starter import starter_rows
 
-CLIENTS: Final = 16
+CLIENTS: Final = (1, 16)
+"""Who ask at once, each again as soon as it is answered."""
+
+TURNS: Final = 5
 SHARES: Final = (0.5, 1.0, 2.0, 3.0)
 """Of what the server can carry, one after the other."""
 
@@ -44,10 +47,27 @@ class Step(TypedDict):
     refused_p99_ms: float | None
 
 
-class LoadReport(TypedDict):
-    """What a server carries. `ratio` is its rate over that of the same searches without HTTP."""
+class Rate(TypedDict):
+    """The same searches over HTTP and without it, in turns.
 
+    `ratio` is that of the rates; `spread` is what it lay between in the middle half of the turns.
+    """
+
+    clients: int
     in_process_per_s: float
+    served_per_s: float
+    ratio: float
+    spread: tuple[float, float]
+    in_process_p50_ms: float | None
+    in_process_p95_ms: float | None
+    served_p50_ms: float | None
+    served_p95_ms: float | None
+
+
+class LoadReport(TypedDict):
+    """What a server carries: `served_per_s` when many clients ask."""
+
+    rates: list[Rate]
     served_per_s: float
     ratio: float
     steps: list[Step]
@@ -71,6 +91,9 @@ class _Question(NamedTuple):
         return head.encode() + body
 
 
+_Search = Callable[[_Question], Awaitable[object]]
+
+
 @dataclass(slots=True)
 class _Client:
     """Sends requests to one server, each over a connection that is free, or a new one."""
@@ -84,17 +107,27 @@ class _Client:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                reader, writer = (
-                    self._free.pop()
-                    if self._free
-                    else await asyncio.open_connection(self.host, self.port)
-                )
+                status = await self._sent(question)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError):
+            status = 0
+        return _Reply(status, time.perf_counter() - started)
+
+    async def _sent(self, question: _Question) -> int:
+        while True:
+            is_old = bool(self._free)
+            reader, writer = (
+                self._free.pop() if is_old else await asyncio.open_connection(self.host, self.port)
+            )
+            try:
                 writer.write(question.request(f"{self.host}:{self.port}"))
                 status = await _read_reply(reader)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            return _Reply(0, time.perf_counter() - started)
-        self._free.append((reader, writer))
-        return _Reply(status, time.perf_counter() - started)
+            except (ConnectionError, asyncio.IncompleteReadError) as error:
+                writer.close()
+                if is_old and not getattr(error, "partial", b""):
+                    continue  # it was idle for so long that the server closed it
+                raise
+            self._free.append((reader, writer))
+            return status
 
     async def close(self) -> None:
         for _, writer in self._free:
@@ -121,17 +154,16 @@ async def measure_load(
 
     client = _Client(host, port)
     try:
-        await client.send(next(questions))
-        alone = await _carried(search, questions, seconds)
-        served = await _carried(client.send, questions, seconds)
+        rates = [await _rate((search, client.send), questions, many, seconds) for many in CLIENTS]
+        served = rates[-1]["served_per_s"]
         steps = [await _step(client, questions, share, served, seconds) for share in SHARES]
         recovered = await _recovery(client, questions, served)
     finally:
         await client.close()
     return LoadReport(
-        in_process_per_s=alone,
+        rates=rates,
         served_per_s=served,
-        ratio=served / alone,
+        ratio=rates[-1]["ratio"],
         steps=steps,
         recovered_after_s=recovered,
     )
@@ -144,23 +176,44 @@ def _questions() -> Iterator[_Question]:
         yield _Question(f"{texts[number % len(texts)]} (class {number})")
 
 
-async def _carried(
-    search: Callable[[_Question], Awaitable[object]],
-    questions: Iterator[_Question],
-    seconds: float,
-) -> float:
-    """Searches a second when each of a few clients asks again as soon as it is answered."""
+async def _rate(
+    ways: tuple[_Search, _Search], questions: Iterator[_Question], clients: int, seconds: float
+) -> Rate:
+    """Each way has as many seconds in all, after a short turn that is not counted."""
+    turn = seconds / TURNS
+    for way in ways:
+        await _asked(way, questions, clients, turn / 4)
+    turns = [[await _asked(way, questions, clients, turn) for way in ways] for _ in range(TURNS)]
+    alone, served = ([took for times in way for took in times] for way in zip(*turns, strict=True))
+    ratios = [len(theirs) / max(1, len(ours)) for ours, theirs in turns]
+    low, high = np.percentile(ratios, (25, 75))
+    return Rate(
+        clients=clients,
+        in_process_per_s=len(alone) / seconds,
+        served_per_s=len(served) / seconds,
+        ratio=float(np.median(ratios)),
+        spread=(float(low), float(high)),
+        in_process_p50_ms=_percentile(alone, 50),
+        in_process_p95_ms=_percentile(alone, 95),
+        served_p50_ms=_percentile(served, 50),
+        served_p95_ms=_percentile(served, 95),
+    )
+
+
+async def _asked(
+    search: _Search, questions: Iterator[_Question], clients: int, seconds: float
+) -> list[float]:
+    """What each search took, when each client asks again as soon as it is answered."""
     ends = time.perf_counter() + seconds
-    done = 0
+    took = []
 
     async def ask() -> None:
-        nonlocal done
-        while time.perf_counter() < ends:
+        while (started := time.perf_counter()) < ends:
             await search(next(questions))
-            done += 1
+            took.append(time.perf_counter() - started)
 
-    await asyncio.gather(*(ask() for _ in range(CLIENTS)))
-    return done / seconds
+    await asyncio.gather(*(ask() for _ in range(clients)))
+    return took
 
 
 async def _step(
