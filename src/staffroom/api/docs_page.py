@@ -20,7 +20,7 @@ _NAMED: Final = (
 )
 """Problems that single rooms name themselves."""
 
-_UNNAMED: Final = (400, 401, 403, 405, 408, 413, 415, 421, 422, 428, 500)
+_UNNAMED: Final = (400, 401, 403, 405, 408, 413, 415, 421, 422, 428, 431, 500)
 """Statuses of problems that have no name but the status's own."""
 
 _SAMPLE: Final = problem_document(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from staffroom.api.protocol import LimitedProtocol
 from staffroom.api.server import create_api
 from staffroom.api.workers import Work, Workers, beat
 from staffroom.app import App
@@ -90,9 +91,11 @@ class _Server(uvicorn.Server):
 _OPTIONS: Final[dict[str, Any]] = {
     "access_log": False,
     "backlog": BACKLOG,
+    "http": LimitedProtocol,
     "lifespan": "on",
     "limit_concurrency": CONNECTIONS,
     "log_config": None,
     "server_header": False,
     "timeout_graceful_shutdown": DRAIN_SECONDS,
+    "ws": "none",
 }
