@@ -1,9 +1,7 @@
 """The command line: `staffroom COMMAND`. `main` is what the installed command calls."""
 
-import signal
 import sys
 from importlib.metadata import version
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -12,6 +10,7 @@ from staffroom.cli.backup import backups
 from staffroom.cli.gaps import gaps
 from staffroom.cli.imports import imports, work
 from staffroom.cli.interactions import interaction
+from staffroom.cli.leaving import end_as_asked, obey_signals
 from staffroom.cli.library import library
 from staffroom.cli.likenesses import register as register_likenesses
 from staffroom.cli.mcp import model_context
@@ -27,7 +26,6 @@ from staffroom.cli.serve import serving
 from staffroom.config import load_settings
 from staffroom.errors import StaffroomError
 from staffroom.monitoring.logs import set_up_logs
-from staffroom.monitoring.tracing import set_up_traces
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,8 +61,6 @@ def staffroom(
     """Answers teachers' classroom questions from a vetted library, with its sources."""
     settings = load_settings()
     set_up_logs(settings.log_level, settings.log_format)
-    if settings.traces_url:
-        set_up_traces(settings.traces_url)
 
 
 def main() -> None:
@@ -72,8 +68,7 @@ def main() -> None:
 
     A closed terminal and a request to end are obeyed in order: the database is left first.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    obey_signals()
     try:
         app()
     except StaffroomError as error:
@@ -81,7 +76,5 @@ def main() -> None:
             print_json({"error": str(error)})
         print_error(str(error))
         sys.exit(exit_code(error))
-
-
-def _leave(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
+    finally:
+        end_as_asked()

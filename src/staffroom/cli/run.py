@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from staffroom.app import App
+from staffroom.cli.leaving import begin_closing
 from staffroom.cli.output import progress_bars
 from staffroom.config import Settings, load_settings
 from staffroom.errors import (
@@ -49,6 +50,7 @@ def with_app(
                 await app.prepare(progress)
             return await work(app)
         finally:
+            begin_closing()
             await app.close()
 
     with asyncio.Runner() as runner:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 
 from staffroom.app import App
+from staffroom.cli.leaving import begin_closing
 from staffroom.cli.output import err, print_error, progress_bars
 from staffroom.cli.run import exit_code
 from staffroom.config import PREFIX, Settings, is_loopback, load_settings
@@ -86,6 +87,7 @@ async def _served(
         else:
             await serving.serve_here(app, listener, told)
     finally:
+        begin_closing()
         await app.close()
 
 
