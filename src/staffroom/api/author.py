@@ -27,5 +27,9 @@ def remember(response: Response, name: str) -> None:
     response.set_cookie(COOKIE, quote(name, safe=""), max_age=SECONDS, path="/", samesite="lax")
 
 
-Author = Annotated[str, Depends(author_of)]
+async def _author(request: Request) -> str:
+    return author_of(request)
+
+
+Author = Annotated[str, Depends(_author)]
 """The name of whoever makes the change, unless its body names another."""

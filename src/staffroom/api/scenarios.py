@@ -65,7 +65,7 @@ _ETAG_HEADER = {"ETag": {"description": "Its revision.", "schema": {"type": "str
 _CHANGES = problems(404, 409, 412, 422, 428)
 
 
-def _filters(
+async def _filters(
     status: Annotated[list[Status] | None, Query(max_length=4)] = None,
     category: Annotated[list[Value] | None, Query(max_length=50)] = None,
     grade_band: Annotated[list[Value] | None, Query(max_length=50)] = None,

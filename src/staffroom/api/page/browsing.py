@@ -114,7 +114,7 @@ class Wish:
         ]
 
 
-def wish(
+async def wish(
     q: str = "",
     status: Annotated[list[Status] | None, Query(max_length=len(STATUSES))] = None,
     category: Values = None,
