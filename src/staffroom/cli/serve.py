@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -77,11 +76,13 @@ async def _served(
     settings: Settings, listener: socket.socket, told: Callable[[], None] | Connection
 ) -> None:
     """The installation was made ready, served, and closed again."""
+    # No other command should wait for what only this one needs.
+    from staffroom.api import serving  # noqa: PLC0415
+
     app = App(settings)
     try:
-        loading = asyncio.to_thread(import_module, "staffroom.api.serving")
         with progress_bars() as progress:
-            serving, _ = await asyncio.gather(loading, app.start(progress))
+            await app.start(progress)
         if isinstance(told, Connection):
             await serving.serve_watched(app, listener, told)
         else:
