@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
-from staffroom.app import App
+from staffroom.app import App, open_app
+from staffroom.config import Settings
 from staffroom.errors import ConfigError
 from staffroom.monitoring.tracing import (
     request_span,
@@ -112,7 +113,7 @@ def test_without_the_extra_the_setting_is_refused_with_the_next_step(
         set_up_traces("http://127.0.0.1:4318/v1/traces")
 
 
-def test_spans_arrive_where_the_setting_says() -> None:
+async def test_spans_arrive_where_the_setting_says(settings: Settings) -> None:
     received: list[tuple[str, str, bytes]] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -128,11 +129,9 @@ def test_spans_arrive_where_the_setting_says() -> None:
     with HTTPServer(("127.0.0.1", 0), Collector) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        provider = set_up_traces(f"http://127.0.0.1:{server.server_port}/v1/traces")
-        with request_span("GET", {}):
-            pass
-        provider.shutdown()
-        stop_tracing()
+        url = f"http://127.0.0.1:{server.server_port}/v1/traces"
+        async with open_app(settings.model_copy(update={"traces_url": url})) as app:
+            await app.vector_ops.search("noise")
         thread.join(10)
 
     ((path, kind, body),) = received

@@ -24,6 +24,7 @@ from staffroom.errors import UnavailableError
 from staffroom.evaluation.calibrate import calibrate
 from staffroom.evaluation.evaluate import scratch_library
 from staffroom.flows import AskOptions, stream_teacher_query
+from staffroom.monitoring.tracing import set_up_traces, stop_tracing
 from staffroom.types import Answer, ProgressListener, SearchResult, Sentence
 
 WARM_UP: Final = "pupils"
@@ -76,6 +77,8 @@ class App:
     async def prepare(self, progress: ProgressListener | None = None) -> None:
         """The library is ready to be searched: begun if it is new, embedded by the model in use,
         whose scores are known to mean relevance."""
+        if self.settings.traces_url:
+            set_up_traces(self.settings.traces_url)
         if self.settings.starter_library:
             await self.content.load_starter_library(progress)
         await self.vector_ops.embed_missing(progress)
@@ -122,6 +125,8 @@ class App:
             await self.judge.close()
         await self.embedder.close()
         await self.database.close()
+        if self.settings.traces_url:
+            await asyncio.to_thread(stop_tracing)
 
 
 @asynccontextmanager

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "staffroom"
 
+_providers: list["TracerProvider"] = []
 _tracers: list["Tracer"] = []
 """The one that spans are made by, or none."""
 
 
-def set_up_traces(url: str) -> "TracerProvider":
+def set_up_traces(url: str) -> None:
     """From here on spans are sent to that address by OTLP over HTTP.
 
+    To be called in the process that makes the spans: the thread that sends them survives no fork.
     Headers and sampling are those of OpenTelemetry's own variables.
     Raises: ConfigError where the extra `otel` is not installed.
     """
@@ -37,24 +39,27 @@ def set_up_traces(url: str) -> "TracerProvider":
             "STAFFROOM_TRACES_URL is set, but OpenTelemetry is not installed. Run "
             "pip install 'staffroom[otel]', or unset it."
         ) from error
-    return trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
+    trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
 
 
-def trace_to(processor: "SpanProcessor") -> "TracerProvider":
+def trace_to(processor: "SpanProcessor") -> None:
     """From here on spans go to the processor."""
+    stop_tracing()
     from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
 
     resource = Resource.create({SERVICE_NAME: SERVICE, SERVICE_VERSION: version(SERVICE)})
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(processor)
-    _tracers[:] = [provider.get_tracer(SERVICE)]
-    return provider
+    _providers.append(provider)
+    _tracers.append(provider.get_tracer(SERVICE))
 
 
 def stop_tracing() -> None:
-    """No spans are made any more."""
+    """What was traced is sent, as far as it can be, and no spans are made any more."""
     _tracers.clear()
+    while _providers:
+        _providers.pop().shutdown()
 
 
 @contextmanager
