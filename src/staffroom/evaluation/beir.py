@@ -17,6 +17,7 @@ from staffroom.errors import InputError, UnreadableFile
 Judgements = Mapping[str, Mapping[str, int]]
 """Question id to document id to grade; a grade above 0 is relevant."""
 
+_DOCUMENT: Final = ("title", "text")
 COLUMNS: Final = "query-id, corpus-id and score, parted by tabs"
 
 
@@ -68,6 +69,15 @@ def read_data_set(folder: Path, split: str | None = None) -> DataSet:
         judgements=judgements,
         splits=dict.fromkeys(judgements, file.stem),
     )
+
+
+def document_rows(data_set: DataSet) -> Iterator[Mapping[str, Any]]:
+    """The data set's documents, each with its `id`."""
+    if isinstance(data_set.corpus, Path):
+        for _, _, row in _rows(data_set.corpus):
+            yield {"id": str(row["_id"]), **{k: v for k, v in row.items() if k in _DOCUMENT}}
+    else:
+        yield from data_set.corpus
 
 
 def _split_file(folder: Path, split: str | None) -> Path:
