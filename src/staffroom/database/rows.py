@@ -1,7 +1,7 @@
 """Rows of the database become values, and values rows."""
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +16,7 @@ from psycopg.types import TypeInfo
 from staffroom.errors import ConfigError, InputError
 from staffroom.retrieval.aliases import widened
 from staffroom.scenario import content_sha256, metadata_from, metadata_row, source_key
+from staffroom.text import damage
 from staffroom.types import Filters, Scenario, ScenarioContent, Vectors
 
 NORM_TOLERANCE: Final = 1e-3
@@ -81,22 +82,31 @@ def revision_row(scenario_id: UUID, revision: int, content: ScenarioContent) -> 
     }
 
 
+_TEXT_FILTERS: Final = ("categories", "grade_bands", "subjects", "settings", "tags", "languages")
+
+
 def filter_parameters(tenant_id: UUID, filters: Filters) -> dict[str, Any]:
-    """The parameters of the fragment `scope`."""
+    """The parameters of the fragment `scope`.
+
+    Raises: InputError naming a value that no scenario can have, for no text may hold it.
+    """
     filters = widened(filters)
     return {
         "tenant_id": tenant_id,
         "statuses": list(filters.statuses),
-        "categories": list(filters.categories),
-        "grade_bands": list(filters.grade_bands),
-        "subjects": list(filters.subjects),
-        "settings": list(filters.settings),
-        "tags": list(filters.tags),
-        "languages": list(filters.languages),
+        **{name: _storable(name, getattr(filters, name)) for name in _TEXT_FILTERS},
         "review_from": filters.review_from,
         "review_until": filters.review_until,
         "without_overdue_on": filters.without_overdue_on,
     }
+
+
+def _storable(name: str, values: Sequence[str]) -> list[str]:
+    for value in values:
+        broken = damage(value)
+        if broken:
+            raise InputError(f"the filter {name} has {value!r}, which {broken}.")
+    return list(values)
 
 
 def check_vectors(vectors: Vectors, rows: int, dimensions: int) -> Vectors:
