@@ -1,0 +1,69 @@
+"""Measurements become a page and drawings that are well-formed and say what was measured."""
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from staffroom.cli.bench_report import report
+from staffroom.errors import UnreadableFile
+from staffroom.evaluation.benchmark_report import Bar, bar_chart, recorded
+
+ROWS = [
+    {"what": "one <question>", "ours": 2.0, "theirs": 14.0, "unit": "ms", "ratio": 7.0,
+     "spread": [6.0, 8.0]},
+    {"what": "recall@10", "ours": 0.99, "theirs": None, "unit": "share", "ratio": None},
+]  # fmt: skip
+PEERS = {
+    "bench": "peers", "data_set": "small", "documents": 5, "questions": 2, "clients": 16,
+    "rows": [
+        {"name": "Staffroom", "versions": {}, "figures": {"import": {"value": 40, "ratio": None}}},
+        {"name": "Other", "versions": {}, "failed": "clients: ended",
+         "figures": {"import": {"value": 10, "ratio": 4.0, "spread": [3, 5]}}},
+    ],
+}  # fmt: skip
+
+
+def test_a_bar_is_as_long_as_its_value() -> None:
+    drawing = ElementTree.fromstring(
+        bar_chart("a & b", [Bar("x", 1, "1"), Bar("y", 2, "2", (1, 2), is_own=True)], even=True)
+    )
+    bars = [each for each in drawing.iter() if each.get("class") in {"bar", "own"}]
+
+    assert float(bars[1].get("width") or 0) == pytest.approx(2 * float(bars[0].get("width") or 0))
+    assert sum(each.get("class") == "even" for each in drawing.iter()) == 1
+    assert "prefers-color-scheme:dark" in "".join(drawing.itertext())
+
+
+def test_kept_measurements_become_a_page_with_plots(tmp_path: Path) -> None:
+    for name, result in (("search", ROWS), ("peers", PEERS)):
+        kept = recorded(f"staffroom bench {name}", "2026-11-23", result)
+        (tmp_path / f"{name}.json").write_text(json.dumps(kept))
+
+    report([tmp_path / "search.json", tmp_path / "peers.json"], tmp_path / "benchmarks")
+
+    page = (tmp_path / "benchmarks.md").read_text()
+    for words in (
+        "staffroom bench peers",
+        "2026-11-23",
+        " cores, ",
+        "onnxruntime ",
+        "| one <question> | 2.000 | 14.000 | ms | 7.000 |",
+        "10 (4.0, 3.0 to 5.0)",
+        "Other failed at clients: ended",
+        "(benchmarks/search-ratios.svg)",
+    ):
+        assert words in page
+    assert {file.name for file in (tmp_path / "benchmarks").iterdir()} == {
+        "search-ratios.svg",
+        "peers-import.svg",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no"])
+def test_a_file_that_is_no_measurement_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "odd.json"
+    file.write_text(text)
+    with pytest.raises(UnreadableFile, match=r"odd.json is no measurement"):
+        report([file], tmp_path / "benchmarks")
