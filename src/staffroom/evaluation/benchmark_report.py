@@ -12,7 +12,9 @@ from typing import Any, Final
 from staffroom.charts import scale_for
 
 WIDTH: Final = 760
-LEFT: Final = 270
+LETTER: Final = 7.2
+"""The width of a letter of a label, more or less."""
+
 RIGHT: Final = 90
 ROW: Final = 30
 TOP: Final = 44
@@ -86,16 +88,17 @@ def write_report(records: Mapping[str, Mapping[str, Any]], page: Path, folder: P
 def bar_chart(title: str, bars: Sequence[Bar], *, even: bool = False) -> str:
     """A drawing of horizontal bars; `even` marks where both sides would be equal."""
     scale = scale_for([max(bar.value, *(bar.spread or (0,))) for bar in bars], 0.001)
-    width, height = WIDTH - LEFT - RIGHT, TOP + ROW * len(bars) + 12
+    left = round(24 + LETTER * max(len(bar.label) for bar in bars))
+    width, height = WIDTH - left - RIGHT, TOP + ROW * len(bars) + 12
 
     def x(value: float) -> float:
-        return round(LEFT + width * value / (scale.top or 1), 1)
+        return round(left + width * value / (scale.top or 1), 1)
 
     marks = [
-        f'<text x="{LEFT - 10}" y="{TOP + ROW * n + 19}" text-anchor="end">'
+        f'<text x="{left - 10}" y="{TOP + ROW * n + 19}" text-anchor="end">'
         f"{escape(bar.label)}</text>"
-        f'<rect class="{"own" if bar.is_own else "bar"}" x="{LEFT}" y="{TOP + ROW * n + 4}" '
-        f'width="{max(1, x(bar.value) - LEFT)}" height="{ROW - 10}" rx="3"/>'
+        f'<rect class="{"own" if bar.is_own else "bar"}" x="{left}" y="{TOP + ROW * n + 4}" '
+        f'width="{max(1, x(bar.value) - left)}" height="{ROW - 10}" rx="3"/>'
         f"{_whisker(bar, TOP + ROW * n + ROW // 2 - 1, x)}"
         f'<text x="{x(max(bar.value, *(bar.spread or (0,)))) + 8}" y="{TOP + ROW * n + 19}">'
         f"{escape(bar.text)}</text>"
@@ -110,7 +113,7 @@ def bar_chart(title: str, bars: Sequence[Bar], *, even: bool = False) -> str:
         f'width="{WIDTH}" height="{height}"><title>{escape(title)}</title><style>{STYLE}</style>'
         f'<rect class="back" width="{WIDTH}" height="{height}"/>'
         f'<text class="title" x="12" y="24">{escape(title)}</text>'
-        f'<line class="line" x1="{LEFT}" x2="{LEFT}" y1="{TOP - 4}" y2="{height - 8}"/>'
+        f'<line class="line" x1="{left}" x2="{left}" y1="{TOP - 4}" y2="{height - 8}"/>'
         f"{''.join(marks)}</svg>\n"
     )
 
@@ -151,7 +154,8 @@ def _header(record: Mapping[str, Any]) -> list[str]:
     told = ", ".join(f"{name} {number}" for name, number in record["versions"].items())
     return [
         f"{record['date']}, {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_gb']} GB, {machine['system']}; Python {machine['python']}, {told}. {record.get('note', '')}".strip(),
+        f"{machine['memory_gb']} GB, {machine['system']}; Python {machine['python']}, {told}. "
+        f"{record.get('note', '')}".strip(),
         "",
         "```",
         record["command"],
@@ -182,8 +186,9 @@ def _peers_table(result: Mapping[str, Any]) -> list[str]:
         f"{row['name']} failed at {row['failed']}" for row in result["rows"] if "failed" in row
     ]
     told = (
-        f"{result['data_set']}: {result['documents']:,} documents, {result['questions']} questions, "
-        f"{result['clients']} clients. In brackets: how many times better Staffroom's figure is, "
+        f"{result['data_set']}: {result['documents']:,} documents, "
+        f"{result['questions']} questions, {result['clients']} clients. "
+        f"In brackets: how many times better Staffroom's figure is, "
         "and between what that lay in the middle half of the turns."
     )
     return [
