@@ -2,12 +2,17 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from staffroom.ai.llm_service import LLMService
+from staffroom.ai.openai import OpenAIWriter
 from staffroom.api.server import create_api
 from staffroom.app import App
 from staffroom.errors import InputError
@@ -17,9 +22,13 @@ from staffroom.monitoring.logs import (
     ErrorGroups,
     JsonLines,
     TextLines,
+    set_up_logs,
 )
 from staffroom.text import clean_question
 from tests.command import Command
+from tests.fakes import WordEmbedder
+from tests.openai_server import OpenAIServer, refuses
+from tests.test_openai_writer import NOISE, NoFinder
 
 SECRET = "Xanthippe Quillfeather hits others"
 
@@ -95,6 +104,45 @@ def test_a_line_of_text_stays_one_line_while_the_stack_is_known() -> None:
     assert "\n" in first
     assert "\n" not in second
     assert second.endswith("2 times so far)")
+
+
+@pytest.fixture
+def logs_at_debug(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
+    """What a process writes whose logs are set up as JSON at DEBUG."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    levels = {name: logging.getLogger(name).level for name in ("", "uvicorn", "staffroom")}
+    root.handlers.clear()  # else they were closed
+    written = StringIO()
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", written)
+        set_up_logs("DEBUG", "json")
+    yield written
+    root.handlers[:] = handlers
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+async def test_a_model_server_that_quotes_question_and_key_brings_neither_into_the_log(
+    logs_at_debug: StringIO,
+) -> None:
+    quoting = refuses(400, f"sk-canary may not ask: {SECRET}")
+    async with OpenAIServer(quoting).serving() as server:
+        address = server.url.replace("//", "//user:pw-canary@")
+        writer = OpenAIWriter("some-model", address, SecretStr("sk-canary"))
+        service = LLMService(writer, NoFinder(), WordEmbedder())
+        await service.generate_response(SECRET, (NOISE,))
+        await writer.close()
+    logging.getLogger("some.library").info("sent %s", SECRET)
+    logging.getLogger("uvicorn.error").info("Application startup complete.")
+
+    written = logs_at_debug.getvalue()
+    assert "the writer failed: WriterUnavailable from BadRequestError, status 400" in written
+    assert "startup complete" in written
+    assert SECRET in server.requests[0].prompt
+    assert "Quillfeather" not in written
+    assert "pw-canary" not in written
+    assert "sk-canary" not in written
 
 
 async def test_a_request_is_logged_with_its_id_and_without_its_question(

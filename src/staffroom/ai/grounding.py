@@ -19,6 +19,7 @@ from staffroom.ai.advice import Evidence, evidence
 from staffroom.ai.support import Support, support
 from staffroom.ai.words import Wording
 from staffroom.errors import EmbedderUnavailable
+from staffroom.monitoring.logs import cause
 from staffroom.text import mend
 from staffroom.types import Array, Embedder, Match, Sentence, Vectors
 
@@ -90,7 +91,7 @@ class Grounding:
         try:
             cosines = await self._cosines(sentence.text)
         except EmbedderUnavailable as error:
-            _log.warning("a sentence is dropped that cannot be compared: %s", error)
+            _log.warning("a sentence is dropped that cannot be compared: %s", cause(error))
             return None
         return await self._compared(sentence, cosines)
 

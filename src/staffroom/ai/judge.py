@@ -13,6 +13,7 @@ from staffroom.ai.openai import OpenAIWriter
 from staffroom.ai.prompt import judge_prompt
 from staffroom.ai.words import words
 from staffroom.errors import WriterUnavailable
+from staffroom.monitoring.logs import cause
 
 JUDGE_SECONDS: Final = 5.0
 
@@ -43,7 +44,7 @@ class Judge:
         except (WriterUnavailable, TimeoutError) as error:
             failure = error if isinstance(error, WriterUnavailable) else _too_slow(self.name)
             self._breaker.failed(failure)
-            _log.warning("the judge was not heard: %s", failure)
+            _log.warning("the judge was not heard: %s", cause(failure))
             return False
         finally:
             if is_trial:

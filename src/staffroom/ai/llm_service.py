@@ -23,6 +23,7 @@ from staffroom.errors import (
     Overloaded,
     WriterUnavailable,
 )
+from staffroom.monitoring.logs import cause
 from staffroom.monitoring.metrics import ANSWERS, SENTENCES, WRITER_FAILURES
 from staffroom.monitoring.tracing import stage_span
 from staffroom.text import clean_question
@@ -179,7 +180,7 @@ class LLMService:
         except (WriterUnavailable, ModelMissing, ModelCorrupt, EmbedderUnavailable) as error:
             draft.is_complete, draft.is_degraded = False, True
             WRITER_FAILURES.labels(type(error).__name__).inc()
-            _log.warning("the vetted advice is quoted, because the writer failed: %s", error)
+            _log.warning("the vetted advice is quoted, because the writer failed: %s", cause(error))
 
 
 async def last_answer(parts: AsyncGenerator[Any, None]) -> Answer:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from staffroom.ai.prompt import Message
 from staffroom.errors import StaffroomError
+from staffroom.monitoring.logs import cause
 
 if TYPE_CHECKING:
     from staffroom.ai import Writer
@@ -64,7 +65,7 @@ async def describe_situation(
         ):
             said = "".join([piece async for piece in pieces])
     except (StaffroomError, TimeoutError) as error:
-        _log.warning("no situation was drafted: %s", error or f"{model.name} was too slow")
+        _log.warning("no situation was drafted: %s", cause(error))
         return ""
     text = " ".join(said.split())
     return text if len(text) <= MAX_CHARACTERS else ""

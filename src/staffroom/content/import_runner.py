@@ -27,7 +27,7 @@ from staffroom.database.connection import Connection
 from staffroom.database.imports import ImportRecord, NewImport
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import ConfigError, StaffroomError, UnavailableError
-from staffroom.monitoring.logs import REQUEST_ID
+from staffroom.monitoring.logs import REQUEST_ID, cause
 
 LOOK_SECONDS: Final = 2.0
 """How often a runner looks for what came in elsewhere, is due again, or was killed."""
@@ -152,7 +152,7 @@ class ImportRunner:
                 while not self._stopping and (claim := await self._imports.claim(dry_run=dry_run)):
                     await self._run(claim)
             except StaffroomError as error:
-                _log.warning("imports wait: %s", error)
+                _log.warning("imports wait: %s", cause(error))
             except Exception:  # noqa: BLE001 - one import's defect must not end all others
                 _log.exception("imports wait")
             with suppress(TimeoutError):
@@ -185,7 +185,7 @@ class ImportRunner:
     async def _put_off(self, claim: Claim, error: StaffroomError) -> None:
         """The import waits for its next try, here or on a machine that is in order, or has failed
         if there were enough of them."""
-        _log.warning("the import of %s waits: %s", claim.file_name, error)
+        _log.warning("import %s waits: %s", claim.id, cause(error))
         begun = time.monotonic()
         while True:
             try:

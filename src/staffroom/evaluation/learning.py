@@ -19,6 +19,7 @@ from staffroom.database.golden import RIGHT, Golden
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import ConflictError, InputError, NotFoundError, UnavailableError
 from staffroom.evaluation.own import AT_ONCE, DEPTH, FIRST, OwnEvaluation, evaluate_own
+from staffroom.monitoring.logs import cause
 from staffroom.types import Match, OutOfScope, Scenario, SearchResult
 
 MOST_CHECKED: Final = 50
@@ -117,7 +118,7 @@ async def update_scenario(
         if changes.get("status", waiting[0].scenario_status) == "published":
             before = await evaluate_own(vector_ops, (_MODE,), golden)
     except UnavailableError as error:
-        _log.warning("the gate did not run before the change: %s", error)
+        _log.warning("the gate did not run before the change: %s", cause(error))
     scenario = await update()
     if scenario.content.metadata.status == "published":
         try:
@@ -127,7 +128,7 @@ async def update_scenario(
             for group in waiting:
                 await _close(vector_ops, group, scenario, gate)
         except UnavailableError as error:
-            _log.warning("the gap groups of scenario %s stay open: %s", scenario_id, error)
+            _log.warning("the gap groups of scenario %s stay open: %s", scenario_id, cause(error))
     return scenario
 
 

@@ -29,10 +29,18 @@ _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asc
 
 
 def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
-    """What is logged from here on is written to standard error in that form."""
+    """What is logged from here on is written to standard error in that form.
+
+    Below WARNING only what Staffroom itself and its server log.
+    """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    least = logging.getLevelNamesMapping()[level]
+    # Nobody here can vouch for what libraries tell of their work: HTTP clients write addresses
+    # with the passwords in them.
+    logging.basicConfig(level=max(least, logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel(max(least, logging.INFO))
+    logging.getLogger("staffroom").setLevel(least)
 
 
 @dataclass(slots=True)
@@ -110,6 +118,18 @@ class JsonLines(logging.Formatter):
         if record.exc_info and (error := record.exc_info[1]):
             line |= self._groups.describe(error)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def cause(error: BaseException) -> str:
+    """What may be logged of an error that a server's reply went into, which may quote a question:
+    its class, the class of what caused it, and the status of the reply."""
+    told = type(error).__name__
+    if (origin := error.__cause__) is not None:
+        told += f" from {type(origin).__name__}"
+        status = getattr(origin, "status_code", None)
+        if isinstance(status, int):
+            told += f", status {status}"
+    return told
 
 
 def _place(frame: traceback.FrameSummary) -> str:
