@@ -1,10 +1,13 @@
 """Traces, where they are wanted: their spans, whose trace they are of, and what they never say."""
 
+import json
+import logging
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
 
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -14,6 +17,7 @@ from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 from staffroom.app import App, open_app
 from staffroom.config import Settings
 from staffroom.errors import ConfigError
+from staffroom.monitoring.logs import JsonLines
 from staffroom.monitoring.tracing import (
     request_span,
     set_up_traces,
@@ -78,6 +82,43 @@ def test_a_request_continues_the_trace_that_it_names(spans: InMemorySpanExporter
     assert search.attributes == {"db.system.name": "postgresql"}
 
 
+async def test_the_log_line_of_a_request_names_its_trace(
+    app: App, spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "staffroom.api.guards")
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLines())
+    logger = logging.getLogger("staffroom.api.guards")
+    logger.addHandler(handler)
+    async with api_client(app, traceparent=PARENT) as client:
+        await client.get("/healthz")
+    logger.info("nobody asked")
+    logger.removeHandler(handler)
+
+    request, outside = map(json.loads, written.getvalue().splitlines())
+    assert request["trace_id"] == TRACE
+    assert "trace_id" not in outside
+
+
+async def test_a_request_that_ends_in_a_defect_has_its_status(
+    app: App, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(SECRET)
+
+    monkeypatch.setattr(app, "ask", broken)
+    async with api_client(app) as client:
+        answered = await client.post("/api/v1/ask", json={"question": "Why so loud?"})
+    request = spans.get_finished_spans()[-1]
+
+    assert answered.status_code == 500
+    assert request.attributes
+    assert request.attributes["http.response.status_code"] == 500
+    assert request.attributes["error.type"] == "RuntimeError"
+    assert "Quillfeather" not in request.to_json()
+
+
 def test_a_span_that_failed_tells_the_class_and_not_the_text(spans: InMemorySpanExporter) -> None:
     with (
         pytest.raises(ValueError, match="Quillfeather"),
@@ -98,7 +139,7 @@ def test_without_the_setting_nothing_is_traced_and_nothing_is_loaded() -> None:
         "import sys; from staffroom.monitoring.tracing import *; "
         "from staffroom.monitoring import tracing as t\n"
         "with t.request_span('GET', {}) as span, t.stage_span('search'): assert span is None\n"
-        "assert t.trace_headers() == {}\n"
+        "assert (t.trace_headers(), t.trace_id()) == ({}, '')\n"
         "assert not [name for name in sys.modules if name.startswith('opentelemetry')]"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)

@@ -95,18 +95,18 @@ class Envelope:
                 message = {**message, "body": b""}
             await send(message)
 
-        try:
-            # A copy, because the server goes on reading the method in its own.
-            inner = {**scope, "method": "GET"} if is_head else scope
-            with request_span(scope["method"], Headers(scope=scope)) as span:
+        with request_span(scope["method"], Headers(scope=scope)) as span:
+            try:
+                # A copy, because the server goes on reading the method in its own.
+                inner = {**scope, "method": "GET"} if is_head else scope
                 await self._app(inner, receive, enveloped)
-                if span:
+            finally:
+                if span and status:
                     span.set_attribute("http.response.status_code", status)
-        finally:
-            took = 1000 * (time.perf_counter() - started)
-            # Quoted, so that no path can write a line of its own.
-            path = quote(scope["path"][:LOGGED_PATH])
-            _log.info("%s %s %s %.1f ms %s", scope["method"], path, status, took, request_id)
+                took = 1000 * (time.perf_counter() - started)
+                # Quoted, so that no path can write a line of its own.
+                path = quote(scope["path"][:LOGGED_PATH])
+                _log.info("%s %s %s %.1f ms %s", scope["method"], path, status, took, request_id)
 
 
 class HostGuard:

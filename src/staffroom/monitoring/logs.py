@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from staffroom.monitoring.tracing import trace_id
+
 REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="")
 """Of the request, or of the import, that is being worked on."""
 
@@ -114,6 +116,8 @@ class JsonLines(logging.Formatter):
         }
         if request_id := REQUEST_ID.get():
             line["request_id"] = request_id
+        if trace := trace_id():
+            line["trace_id"] = trace
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info and (error := record.exc_info[1]):
             line |= self._groups.describe(error)

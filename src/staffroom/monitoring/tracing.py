@@ -108,6 +108,16 @@ def trace_headers() -> dict[str, str]:
     return headers
 
 
+def trace_id() -> str:
+    """Of the trace that the current request belongs to, if it is traced."""
+    if not _tracers:
+        return ""
+    from opentelemetry.trace import format_trace_id, get_current_span  # noqa: PLC0415
+
+    context = get_current_span().get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid else ""
+
+
 @contextmanager
 def _ended(span: "Span") -> Iterator[None]:
     try:
