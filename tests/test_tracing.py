@@ -55,9 +55,11 @@ async def test_a_question_is_traced_stage_by_stage_and_not_quoted(
 
     assert [span.name for span in stages] == ["embed", "search", "write", "store"]
     assert {format_trace_id(span.context.trace_id) for span in (*stages, request)} == {TRACE}
+    assert request.name == "POST /api/v1/ask"
     assert request.attributes == {
         "http.request.method": "POST",
         "http.response.status_code": 200,
+        "http.route": "/api/v1/ask",
     }
     assert stages[2].attributes == {
         "gen_ai.operation.name": "chat",

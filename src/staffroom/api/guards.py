@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils.compat import uuid7
 
 from staffroom.api.problems import problem_response
+from staffroom.api.request_meter import route_template
 from staffroom.monitoring.logs import REQUEST_ID
 from staffroom.monitoring.metrics import REFUSED
 from staffroom.monitoring.tracing import request_span
@@ -96,13 +97,16 @@ class Envelope:
             await send(message)
 
         with request_span(scope["method"], Headers(scope=scope)) as span:
+            # A copy, because the server goes on reading the method in its own.
+            inner = {**scope, "method": "GET"} if is_head else scope
             try:
-                # A copy, because the server goes on reading the method in its own.
-                inner = {**scope, "method": "GET"} if is_head else scope
                 await self._app(inner, receive, enveloped)
             finally:
                 if span and status:
                     span.set_attribute("http.response.status_code", status)
+                if span and (route := route_template(inner.get("route"))):
+                    span.update_name(f"{scope['method']} {route}")
+                    span.set_attribute("http.route", route)
                 took = 1000 * (time.perf_counter() - started)
                 # Quoted, so that no path can write a line of its own.
                 path = quote(scope["path"][:LOGGED_PATH])

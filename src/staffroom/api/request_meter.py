@@ -13,7 +13,7 @@ from staffroom.monitoring.metrics import REQUEST_TIME, REQUESTS, ROUTES
 
 def admit_routes(routes: Iterable[BaseRoute]) -> None:
     """Requests to the routes are told apart by them; all others count together."""
-    ROUTES.admit(*filter(None, map(_template, routes)))
+    ROUTES.admit(*filter(None, map(route_template, routes)))
 
 
 class RequestMeter:
@@ -38,12 +38,13 @@ class RequestMeter:
         try:
             await self._app(scope, receive, observed)
         finally:
-            labels = (_template(scope.get("route")) or OTHER, scope["method"])
+            labels = (route_template(scope.get("route")) or OTHER, scope["method"])
             REQUESTS.labels(*labels, status).inc()
             REQUEST_TIME.labels(*labels).observe(time.perf_counter() - started)
 
 
-def _template(route: object) -> str | None:
+def route_template(route: object) -> str | None:
+    """The path of a route with names in place of what a request's path holds."""
     path = getattr(route, "path_format", None)
     return path if isinstance(path, str) else None
 
