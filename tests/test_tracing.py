@@ -1,7 +1,9 @@
 """Traces, where they are wanted: their spans, whose trace they are of, and what they never say."""
 
+import asyncio
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from staffroom.config import Settings
 from staffroom.errors import ConfigError
 from staffroom.monitoring.logs import JsonLines
 from staffroom.monitoring.tracing import (
+    SEND_SECONDS,
     request_span,
     set_up_traces,
     stage_span,
@@ -180,3 +183,12 @@ async def test_spans_arrive_where_the_setting_says(settings: Settings) -> None:
     ((path, kind, body),) = received
     assert (path, kind) == ("/v1/traces", "application/x-protobuf")
     assert b"staffroom" in body
+
+
+async def test_a_collector_that_is_away_keeps_nobody_waiting(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/traces"
+
+    async with asyncio.timeout(3 * SEND_SECONDS):
+        async with open_app(settings.model_copy(update={"traces_url": address})) as app:
+            await app.vector_ops.search("noise")

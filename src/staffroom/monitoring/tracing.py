@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SERVICE: Final = "staffroom"
 
+SEND_SECONDS: Final = 2.0
+"""How long a collector that does not answer is waited for, also when a command ends."""
+
 _providers: list["TracerProvider"] = []
 _tracers: list["Tracer"] = []
 """The one that spans are made by, or none."""
@@ -39,7 +42,7 @@ def set_up_traces(url: str) -> None:
             "STAFFROOM_TRACES_URL is set, but OpenTelemetry is not installed. Run "
             "pip install 'staffroom[otel]', or unset it."
         ) from error
-    trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
+    trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=url, timeout=SEND_SECONDS)))
 
 
 def trace_to(processor: "SpanProcessor") -> None:
