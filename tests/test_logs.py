@@ -17,6 +17,7 @@ from staffroom.api.server import create_api
 from staffroom.app import App
 from staffroom.errors import InputError
 from staffroom.monitoring.logs import (
+    MOST_GROUPS,
     REQUEST_ID,
     STACK_SECONDS,
     ErrorGroups,
@@ -95,6 +96,16 @@ def test_a_stack_is_written_once_a_minute_for_each_class_and_place() -> None:
     assert "stack" not in second
     assert third["stack"] == first["stack"]
     assert [each["times"] for each in (first, second, third)] == [1, 2, 3]
+
+
+def test_of_too_many_groups_the_one_that_was_quiet_longest_is_forgotten() -> None:
+    groups = ErrorGroups()
+    kept, *others = (type(f"Error{n}", (Exception,), {})() for n in range(MOST_GROUPS + 1))
+    for error in (kept, others[0], kept, *others[1:]):
+        groups.describe(error)
+
+    assert groups.describe(kept)["times"] == 3
+    assert groups.describe(others[0])["times"] == 1
 
 
 def test_a_line_of_text_stays_one_line_while_the_stack_is_known() -> None:

@@ -67,9 +67,10 @@ class ErrorGroups:
         ours = [frame for frame in frames if frame.filename.startswith(_PACKAGE)]
         place = _place(ours[-1]) if ours else ""
         key = (type(error).__name__, place)
-        if key not in self._groups and len(self._groups) >= MOST_GROUPS:
-            self._groups.clear()
-        group = self._groups.setdefault(key, _Group())
+        group = self._groups.pop(key, None) or _Group()
+        self._groups[key] = group  # behind all others: the one that was quiet longest goes first
+        if len(self._groups) > MOST_GROUPS:
+            del self._groups[next(iter(self._groups))]
         group.times += 1
         described: dict[str, Any] = {"error": key[0], "place": place, "times": group.times}
         now = self._clock()

@@ -1,7 +1,7 @@
 """OpenTelemetry traces, where an operator wants them: what a question waited for, stage by stage.
 
-Nothing of OpenTelemetry is loaded before `set_up_traces`. No span has a text, a name or a key:
-of an error it has the class.
+Neither OpenTelemetry's SDK nor its exporter is loaded before `set_up_traces`. No span has a text, a
+name or a key: of an error it has the class.
 """
 
 from collections.abc import Iterator, Mapping
