@@ -5,6 +5,7 @@ No test may reach anything off this machine: a socket that tries is an error.
 
 import asyncio
 import ipaddress
+import logging
 import os
 import shutil
 import signal
@@ -66,6 +67,17 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(PREFIX) and name != "STAFFROOM_MODELS":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sets up logs for that test alone."""
+    loggers = [logging.getLogger(name) for name in ("", "uvicorn", "staffroom")]
+    kept = [(logger, logger.level, logger.handlers[:]) for logger in loggers]
+    yield
+    for logger, level, handlers in kept:
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

@@ -43,8 +43,11 @@ def test_a_person_sees_totals_and_times_by_group(asked: Served) -> None:
 
     groups = [line for line in lines if not line.startswith(" ")]
     assert groups == ["Questions", "Search", "Embedding", "Imports", "Database", "Server"]
-    (time,) = (line for line in lines if re.match(r"  Time to the whole answer +extractive", line))
-    assert re.search(r"\d+ times, half within [\d.]+ m?s, 95 % within [\d.]+ m?s", time)
+    assert re.search(
+        r"Time to the whole answer extractive "
+        r"\d+ times, half within [\d.]+ m?s, 95 % within [\d.]+ m?s",
+        " ".join(" ".join(lines).split()),  # a narrow terminal breaks the last column
+    )
 
 
 def test_scripts_get_one_document_with_every_instrument(asked: Served) -> None:

@@ -74,15 +74,13 @@ async def test_a_search_stays_within_its_budget_of_calls(relay: tuple[Relay, App
     """Calls of Python functions, ours and the libraries': nothing is done per candidate."""
     _, app = relay
 
-    found = await calls(lambda: app.vector_ops.search(QUESTION, 5, 0.0))
+    found = [await calls(lambda: app.vector_ops.search(QUESTION, 5, 0.0)) for _ in range(8)]
 
-    assert found <= 1_250
+    assert min(found[2:]) <= 1_250  # of some, as the loop may have other work meanwhile
 
 
 async def calls(act: Callable[[], Awaitable[Any]]) -> int:
-    """Python functions called by the third time that something is done."""
-    for _ in range(2):
-        await act()
+    """Python functions called on this thread while something is done."""
     counted = 0
 
     def count(frame: FrameType, event: str, argument: object) -> None:

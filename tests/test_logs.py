@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -118,20 +117,14 @@ def test_a_line_of_text_stays_one_line_while_the_stack_is_known() -> None:
 
 
 @pytest.fixture
-def logs_at_debug(monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
+def logs_at_debug(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     """What a process writes whose logs are set up as JSON at DEBUG."""
-    root = logging.getLogger()
-    handlers = root.handlers[:]
-    levels = {name: logging.getLogger(name).level for name in ("", "uvicorn", "staffroom")}
-    root.handlers.clear()  # else they were closed
+    logging.getLogger().handlers.clear()  # else they were closed
     written = StringIO()
     with monkeypatch.context() as patch:
         patch.setattr("sys.stderr", written)
         set_up_logs("DEBUG", "json")
-    yield written
-    root.handlers[:] = handlers
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
+    return written
 
 
 async def test_a_model_server_that_quotes_question_and_key_brings_neither_into_the_log(

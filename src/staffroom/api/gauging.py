@@ -23,14 +23,14 @@ async def gauged(app: App) -> AsyncIterator[None]:
             app.figures.look_at_pool()
             await asyncio.sleep(LOOK_SECONDS)
 
-    PROCESSES.set(1)
+    PROCESSES.labels().inc()
     looking = asyncio.create_task(look())
     try:
         yield
     finally:
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
-        PROCESSES.set(0)
+        PROCESSES.labels().dec()
 
 
 async def scraped(app: App) -> bytes:
