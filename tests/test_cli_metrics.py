@@ -24,7 +24,7 @@ KEY = "a key of sixteen characters or more"
 
 
 def shown(*arguments: str) -> str:
-    result = CliRunner().invoke(app, ["metrics", *arguments], env={"COLUMNS": "120"})
+    result = CliRunner().invoke(app, ["metrics", *arguments], env={"COLUMNS": "40"})
     if result.exception:
         raise result.exception
     return result.stdout
@@ -43,11 +43,8 @@ def test_a_person_sees_totals_and_times_by_group(asked: Served) -> None:
 
     groups = [line for line in lines if not line.startswith(" ")]
     assert groups == ["Questions", "Search", "Embedding", "Imports", "Database", "Server"]
-    assert re.search(
-        r"Time to the whole answer extractive "
-        r"\d+ times, half within [\d.]+ m?s, 95 % within [\d.]+ m?s",
-        " ".join(" ".join(lines).split()),  # a narrow terminal breaks the last column
-    )
+    (time,) = (line for line in lines if re.match(r"  Time to the whole answer +extractive", line))
+    assert re.search(r"\d+ times, half within [\d.]+ m?s, 95 % within [\d.]+ m?s$", time)
 
 
 def test_scripts_get_one_document_with_every_instrument(asked: Served) -> None:

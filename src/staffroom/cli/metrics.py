@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from staffroom.cli.output import JsonOption, out, print_json
@@ -105,28 +104,34 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 def _print_group(group: str, series: Sequence[Mapping[str, Any]]) -> None:
-    table = Table(box=None, show_header=False, pad_edge=False)
+    """Lines that are never broken: what reads them in a pipe counts on it."""
+    rows: list[tuple[str, str, str]] = []
     for _, same in groupby(series, key=lambda each: str(each["name"])):
         shown = sorted((each for each in same if _amount(each)), key=_amount, reverse=True)
         for place, each in enumerate(shown[:MOST_LINES]):
             title = "" if place else f"  {each['title']}"
-            table.add_row(Text(title), Text(_labels(each)), Text(_figures(each)))
+            first, *others = _labels(each)
+            rows.append((title, first, _figures(each)))
+            rows += [("", other, "") for other in others]
         if len(shown) > MOST_LINES:
-            table.add_row(Text(""), Text(f"and {len(shown) - MOST_LINES} more"), Text(""))
-    if table.row_count:
+            rows.append(("", f"and {len(shown) - MOST_LINES} more", ""))
+    if rows:
         out.print(Text(group.capitalize(), style="bold"))
-        out.print(table)
+    titles, labels = (max((len(row[column]) for row in rows), default=0) for column in (0, 1))
+    for title, label, figures in rows:
+        line = f"{title:<{titles}}  {label:<{labels}}  {figures}".rstrip()
+        out.print(Text(line), soft_wrap=True)
 
 
 def _amount(series: Mapping[str, Any]) -> float:
     return float(series["count"] if series["kind"] == "histogram" else series["value"])
 
 
-def _labels(series: Mapping[str, Any]) -> str:
+def _labels(series: Mapping[str, Any]) -> list[str]:
     labels = series["labels"]
     if series["name"] == INFO.name:
-        return "\n".join(f"{name} {value}" for name, value in labels.items())
-    return " ".join(labels.values())
+        return [f"{name} {value}" for name, value in labels.items()]
+    return [" ".join(labels.values())]
 
 
 def _figures(series: Mapping[str, Any]) -> str:
