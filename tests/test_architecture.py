@@ -146,7 +146,7 @@ def test_functions_stay_short() -> None:
 
 def test_sql_lives_in_its_files() -> None:
     pattern = re.compile(r"\"(?:INSERT INTO|UPDATE staffroom|DELETE FROM|SELECT .* FROM staffroom)")
-    own_sql = {"database/isolation.py", "database/migrate.py"}
+    own_sql = {"database/index_kinds.py", "database/isolation.py", "database/migrate.py"}
     for path in FILES:
         if str(path.relative_to(SOURCE)) not in own_sql:
             assert not pattern.search(path.read_text("utf-8")), path

@@ -23,6 +23,17 @@ PEERS = {
          "figures": {"import": {"value": 10, "ratio": 4.0, "spread": [3, 5]}}},
     ],
 }  # fmt: skip
+SCALE = {
+    "bench": "scale", "dimensions": 384, "questions": 40, "memory_mb": 400.0,
+    "sizes": [
+        {"rows": rows, "stored_per_s": 1234.5, "build_s": 2.0, "index_mb": 10.0,
+         "searches": [{"what": "by meaning, one in 50", "p50_ms": rows / 500, "p95_ms": 30.0,
+                       "recall": 0.9951, "ef_search": 200}],
+         "kinds": [{"index": "halfvec", "build_s": 2.0, "megabytes": 10.0, "ef_search": 200,
+                    "recall": 0.9951, "p50_ms": 2.0}]}
+        for rows in (1_000, 10_000)
+    ],
+}  # fmt: skip
 
 
 def test_a_bar_is_as_long_as_its_value() -> None:
@@ -37,11 +48,12 @@ def test_a_bar_is_as_long_as_its_value() -> None:
 
 
 def test_kept_measurements_become_a_page_with_plots(tmp_path: Path) -> None:
-    for name, result in (("search", ROWS), ("peers", PEERS)):
+    for name, result in (("search", ROWS), ("peers", PEERS), ("scale", SCALE)):
         kept = recorded(f"staffroom bench {name}", "2026-11-23", result)
         (tmp_path / f"{name}.json").write_text(json.dumps(kept))
 
-    report([tmp_path / "search.json", tmp_path / "peers.json"], tmp_path / "benchmarks")
+    files = [tmp_path / f"{name}.json" for name in ("search", "peers", "scale")]
+    report(files, tmp_path / "benchmarks")
 
     page = (tmp_path / "benchmarks.md").read_text()
     for words in (
@@ -53,11 +65,15 @@ def test_kept_measurements_become_a_page_with_plots(tmp_path: Path) -> None:
         "10 (4.0, 3.0 to 5.0)",
         "Other failed at clients: ended",
         "(benchmarks/search-ratios.svg)",
+        "| 10,000 | by meaning, one in 50 | 20.00 | 30.00 | 0.995 | 200 |",
+        "| 1,000 | 1,234 | 2.0 | 10 |",
     ):
         assert words in page
     assert {file.name for file in (tmp_path / "benchmarks").iterdir()} == {
         "search-ratios.svg",
         "peers-import.svg",
+        "scale-by-meaning-one-in-50-p50.svg",
+        "scale-by-meaning-one-in-50-recall.svg",
     }
 
 

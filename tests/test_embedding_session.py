@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from staffroom.config import Precision
+from staffroom.embedding import session
 from staffroom.embedding.checkpoint import Checkpoint, read_checkpoint
 from staffroom.embedding.encoder import read_encoder
 from staffroom.embedding.graph import build_graph
@@ -36,10 +38,10 @@ def only_graph(cache: Path) -> Path:
 
 
 def test_a_graph_is_built_once(checkpoint: Checkpoint, cache: Path) -> None:
-    first = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
+    first = open_session(checkpoint, FRAME, cache, "int8").vectors(IDS, LENGTHS)
     written = only_graph(cache).stat().st_mtime_ns
 
-    second = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
+    second = open_session(checkpoint, FRAME, cache, "int8").vectors(IDS, LENGTHS)
 
     np.testing.assert_array_equal(first, second)
     assert only_graph(cache).stat().st_mtime_ns == written
@@ -49,12 +51,12 @@ def test_a_graph_is_built_once(checkpoint: Checkpoint, cache: Path) -> None:
 def test_a_damaged_graph_is_built_again(
     checkpoint: Checkpoint, cache: Path, content: bytes | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
+    expected = open_session(checkpoint, FRAME, cache, "int8").vectors(IDS, LENGTHS)
     graph = only_graph(cache)
     whole = graph.read_bytes()
     graph.write_bytes(whole[: len(whole) // 2] if content is None else content)
 
-    found = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
+    found = open_session(checkpoint, FRAME, cache, "int8").vectors(IDS, LENGTHS)
 
     np.testing.assert_array_equal(found, expected)
     assert graph.read_bytes() == whole
@@ -64,11 +66,11 @@ def test_a_damaged_graph_is_built_again(
 def test_a_graph_whose_vectors_are_wrong_is_built_again(
     checkpoint: Checkpoint, cache: Path, tmp_path: Path
 ) -> None:
-    expected = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
+    expected = open_session(checkpoint, FRAME, cache, "int8").vectors(IDS, LENGTHS)
     graph = only_graph(cache)
     graph.write_bytes(build_graph(checkpoint, read_encoder(checkpoint)))
 
-    found = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
+    found = open_session(checkpoint, FRAME, cache, "int8").vectors(IDS, LENGTHS)
 
     np.testing.assert_array_equal(found, expected)
 
@@ -79,16 +81,15 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
 
-    session = open_session(checkpoint, FRAME, blocked / "graphs")
+    opened = open_session(checkpoint, FRAME, blocked / "graphs")
 
-    assert session.vectors(IDS, LENGTHS).shape == (1, checkpoint.dimensions)
+    assert opened.vectors(IDS, LENGTHS).shape == (1, checkpoint.dimensions)
     assert "graph_not_cached" in caplog.messages
 
 
 def test_two_builds_at_once_leave_one_whole_graph(checkpoint: Checkpoint, cache: Path) -> None:
-    threads = [
-        threading.Thread(target=open_session, args=(checkpoint, FRAME, cache)) for _ in range(3)
-    ]
+    given = (checkpoint, FRAME, cache, "int8")
+    threads = [threading.Thread(target=open_session, args=given) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -110,28 +111,72 @@ def test_where_eight_bits_go_wrong_the_exact_graph_is_kept(
     save_file(weights, folder / "model.safetensors")
     checkpoint = read_checkpoint(folder)
 
-    session = open_session(checkpoint, FRAME, cache)
+    opened = open_session(checkpoint, FRAME, cache, "int8")
 
     exact = Session(build_graph(checkpoint, read_encoder(checkpoint)))
-    np.testing.assert_array_equal(session.vectors(IDS, LENGTHS), exact.vectors(IDS, LENGTHS))
+    np.testing.assert_array_equal(opened.vectors(IDS, LENGTHS), exact.vectors(IDS, LENGTHS))
     assert "graph_kept_exact" in caplog.messages
+
+
+def test_full_precision_can_be_asked_for(checkpoint: Checkpoint, cache: Path) -> None:
+    opened = open_session(checkpoint, FRAME, cache, "float32")
+
+    exact = Session(build_graph(checkpoint, read_encoder(checkpoint)))
+    np.testing.assert_array_equal(opened.vectors(IDS, LENGTHS), exact.vectors(IDS, LENGTHS))
+
+
+@pytest.mark.parametrize(
+    ("eight_bits", "full", "kept"),
+    [
+        ([1.0, 1.0], [2.0, 2.0], "int8"),
+        ([2.0, 2.0], [1.0, 1.0], "float32"),
+        ([2.0, 1.0], [1.0, 2.0], "int8"),
+    ],
+    ids=["faster", "slower", "slower alone"],
+)
+def test_what_is_faster_on_this_processor_is_kept(
+    checkpoint: Checkpoint,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    eight_bits: list[float],
+    full: list[float],
+    kept: Precision,
+) -> None:
+    monkeypatch.setattr(session, "_times", lambda _, __, told=[full, eight_bits]: told.pop())
+
+    first = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
+
+    expected = open_session(checkpoint, FRAME, cache, kept).vectors(IDS, LENGTHS)
+    np.testing.assert_array_equal(first, expected)
+    again = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)  # tries nothing anew
+    np.testing.assert_array_equal(first, again)
+
+
+def test_another_processor_tries_for_itself(
+    checkpoint: Checkpoint, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("One processor", "Another processor"):
+        monkeypatch.setattr(session, "processor_name", lambda name=name: name)
+        open_session(checkpoint, FRAME, cache)
+
+    assert len(list(cache.iterdir())) == 2
 
 
 def test_building_is_logged_without_content(
     checkpoint: Checkpoint, cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO):
-        open_session(checkpoint, FRAME, cache)
+        open_session(checkpoint, FRAME, cache, "int8")
 
     assert caplog.messages == ["graph_built"]
 
 
 def test_a_run_that_fails_says_on_what(checkpoint: Checkpoint, cache: Path) -> None:
-    session = open_session(checkpoint, FRAME, cache)
+    opened = open_session(checkpoint, FRAME, cache, "int8")
     unknown = np.full((1, 4), 10_000, np.int32)
 
     with pytest.raises(EmbedderUnavailable, match="1 texts of 4 tokens"):
-        session.vectors(unknown, LENGTHS)
+        opened.vectors(unknown, LENGTHS)
 
 
 def test_a_graph_that_is_none_is_a_matter_of_the_installation() -> None:

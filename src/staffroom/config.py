@@ -7,6 +7,7 @@ reads the environment.
 
 import difflib
 import os
+import platform
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -29,6 +30,8 @@ BATCH_SIZE = 256
 
 LEAST_KEY = 16
 """Characters of an API key."""
+
+Precision = Literal["auto", "int8", "float32"]
 
 DEFAULT_TENANT = UUID("00000000-0000-7000-8000-000000000001")
 """The tenant of an installation that serves a single school."""
@@ -78,9 +81,21 @@ class Settings(BaseSettings):
         default=None,
         description="A login that may change the schema, if that of the database URL may not.",
     )
+    vector_partitions: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="Parts by tenant that the vectors of a new model are kept in, each with an "
+        "index of its own, for servers of many large tenants; 1 keeps them together.",
+    )
     embedder: str = Field(
         default="local:all-MiniLM-L6-v2",
         description="What turns text into vectors: `local:NAME`, `local:FOLDER` or `openai:NAME`.",
+    )
+    embedding_precision: Precision = Field(
+        default="auto",
+        description="In what a local model computes: `int8`, `float32`, or `auto` for what is "
+        "faster on this processor, tried at its first start.",
     )
     writer: str = Field(
         default="extractive",
@@ -208,6 +223,16 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """What the maker calls this machine's processor."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text("utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def _unknown_setting(name: str, known: set[str]) -> str:

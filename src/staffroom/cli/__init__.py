@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from staffroom.cli import bench_peers, bench_report  # noqa: F401 - they add their commands
+from staffroom.cli import bench_peers, bench_report, bench_scale  # noqa: F401 - they add their commands
 from staffroom.cli.backup import backups
 from staffroom.cli.gaps import gaps
 from staffroom.cli.imports import imports, work

@@ -17,6 +17,7 @@ from staffroom.cli.run import with_app
 from staffroom.cli.serve import served_beside
 from staffroom.config import load_settings
 from staffroom.content.management import ContentManager
+from staffroom.embedding import load_embedder
 from staffroom.errors import InputError
 from staffroom.evaluation.answers import QUESTIONS, AnswersReport, evaluate_answers
 from staffroom.evaluation.benchmark import Comparison, bench_embed, bench_search
@@ -181,11 +182,28 @@ bench = typer.Typer(
 
 @bench.command()
 def embed(json: Annotated[bool, JsonOption] = False) -> None:
-    """Embed a question and a bulk of texts, beside sentence-transformers if it is installed."""
+    """Embed a question and a bulk of texts, beside the same model in full precision, and beside
+    sentence-transformers if it is installed."""
 
     async def work(app: App) -> list[Comparison]:
-        name = app.settings.embedder.removeprefix("local:")
-        return await bench_embed(app.embedder, model_path(app.settings.models, name))
+        settings = app.settings
+        kind, _, name = settings.embedder.partition(":")
+        if kind != "local":
+            raise InputError(
+                f"STAFFROOM_EMBEDDER is {settings.embedder}, which another server runs. Set it to "
+                "local:NAME to measure a model here."
+            )
+        exact = load_embedder(
+            settings.embedder,
+            models=settings.models,
+            base_url=settings.openai_base_url,
+            api_key=None,
+            precision="float32",
+        )
+        try:
+            return await bench_embed(app.embedder, model_path(settings.models, name), exact)
+        finally:
+            await exact.close()
 
     _print_comparisons(with_app(work), json=json)
 

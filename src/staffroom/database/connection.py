@@ -59,6 +59,11 @@ class Database:
         self._opening = asyncio.Lock()
         self._tenants: set[UUID] = set()
 
+    @property
+    def vector_partitions(self) -> int:
+        """Into how many parts the vectors of a model are put that the database has not seen."""
+        return self._settings.vector_partitions
+
     async def open(self) -> None:
         """The server runs, its schema is current, tenants are isolated, the pool is ready.
 

@@ -48,7 +48,8 @@ async def drop_vector_index(database: Database, generation: Generation) -> str:
         row = await cursor.fetchone()
         assert row is not None
         await connection.execute(sql.SQL("DROP INDEX {}").format(index))
-    return str(row["definition"])
+    # Of a table in partitions it would be the index of none of them.
+    return str(row["definition"]).replace(" ON ONLY ", " ON ", 1)
 
 
 async def build_vector_index(database: Database, definition: str) -> float:
@@ -63,7 +64,7 @@ async def count_rows(database: Database, generation: Generation) -> None:
     """The planner knows about how many rows the library's tables have, as autovacuum tells it
     within a minute."""
     async with database.owner_transaction() as connection:
-        for table in (*TABLES, generation.vectors_table):
+        for table in (*TABLES, "word_statistics", "vocabulary", generation.vectors_table):
             name = sql.Identifier("staffroom", table)
             await connection.execute(sql.SQL("ANALYZE {}").format(name))
 

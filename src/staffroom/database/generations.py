@@ -1,11 +1,13 @@
 """Generations: each embedding model has a vector table of its own.
 
 Vectors of two models are never compared. A model that the database has not seen
-gets its table at first use; dropping a table forgets a model at once.
+gets its table at first use; dropping a table forgets a model at once. On a big server the
+table may be parted by tenant (STAFFROOM_VECTOR_PARTITIONS): each part has an index of its own.
 """
 
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Final
 from uuid import UUID
 
 from psycopg import sql
@@ -20,6 +22,11 @@ from staffroom.retrieval.calibration import (
     read_calibration,
     shipped_calibration,
 )
+
+_VACUUMED_EARLY: Final = sql.SQL(
+    "ALTER TABLE staffroom.{} SET (autovacuum_vacuum_scale_factor = 0.05)"
+)
+"""Dead vectors take the places of living ones among the candidates of a walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ async def open_generation(
                 "SELECT pg_advisory_xact_lock(hashtext('staffroom generation'))"
             )
             generation = await _find(connection, model) or await _make(
-                connection, model, dimensions
+                connection, model, dimensions, database.vector_partitions
             )
     if generation.dimensions != dimensions:
         raise ConfigError(
@@ -77,17 +84,30 @@ async def _find(connection: Connection, model: str) -> Generation | None:
     return Generation(**{**row, "calibration": fitted})
 
 
-async def _make(connection: Connection, model: str, dimensions: int) -> Generation:
+async def _make(connection: Connection, model: str, dimensions: int, partitions: int) -> Generation:
     generation_id = uuid7()
     table = f"vectors_{generation_id.hex}"
-    template = (files("staffroom.database") / "generation.sql").read_text("utf-8")
-    await connection.execute(
-        sql.SQL(template).format(
-            vectors=sql.Identifier(table),
-            nearest=sql.Identifier(f"nearest_{generation_id.hex}"),
-            dimensions=sql.Literal(dimensions),
-        )
+    parted = " PARTITION BY HASH (tenant_id)" if partitions > 1 else ""
+    await _run(
+        connection,
+        "generation.sql",
+        vectors=sql.Identifier(table),
+        nearest=sql.Identifier(f"nearest_{generation_id.hex}"),
+        dimensions=sql.Literal(dimensions),
+        partitioning=sql.SQL(parted),
     )
+    holders = [table] if partitions == 1 else [f"{table}_{n}" for n in range(partitions)]
+    for number, holder in enumerate(holders):
+        if holder != table:
+            await _run(
+                connection,
+                "generation_partition.sql",
+                vectors=sql.Identifier(table),
+                partition=sql.Identifier(holder),
+                partitions=sql.Literal(partitions),
+                number=sql.Literal(number),
+            )
+        await connection.execute(_VACUUMED_EARLY.format(sql.Identifier(holder)))
     generation = Generation(generation_id, model, dimensions, table, shipped_calibration(model))
     await connection.execute(
         statement("add_generation"),
@@ -99,3 +119,8 @@ async def _make(connection: Connection, model: str, dimensions: int) -> Generati
         },
     )
     return generation
+
+
+async def _run(connection: Connection, file: str, **parts: sql.Composable) -> None:
+    template = (files("staffroom.database") / file).read_text("utf-8")
+    await connection.execute(sql.SQL(template).format(**parts))

@@ -136,6 +136,12 @@ class Searcher:
         parameters = search_parameters(tenant_id, wanted)
         return read_candidates(await self._asked("candidates", parameters, wanted))
 
+    async def width(self, filters: Filters) -> int:
+        """The candidates that a walk keeps, after what is being measured is known."""
+        walk = self._walks[filters.narrows]
+        await walk.settled()
+        return walk.ef_search
+
     @STAGE_TIME.labels("scope").time()
     def reason_against(
         self, question: str, embedding: Vector, best_relevance: float | None

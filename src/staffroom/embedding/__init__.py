@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import SecretStr
 
+from staffroom.config import Precision
 from staffroom.errors import ConfigError
 from staffroom.types import Embedder
 
@@ -31,7 +32,12 @@ class TokenCounter(Protocol):
 
 
 def load_embedder(
-    spec: str, *, models: Path, base_url: str, api_key: SecretStr | None
+    spec: str,
+    *,
+    models: Path,
+    base_url: str,
+    api_key: SecretStr | None,
+    precision: Precision = "auto",
 ) -> ClosableEmbedder:
     """The embedder that a spec names: `local:NAME`, `local:FOLDER` or `openai:NAME`.
 
@@ -44,7 +50,7 @@ def load_embedder(
         case "local" if name:
             from staffroom.embedding.local import LocalEmbedder
 
-            return LocalEmbedder(name, models)
+            return LocalEmbedder(name, models, precision)
         case "openai" if name:
             from staffroom.embedding.openai import OpenAIEmbedder
 

@@ -29,6 +29,7 @@ class EmbeddingGenerator:
                 models=source.models,
                 base_url=source.openai_base_url,
                 api_key=source.openai_api_key,
+                precision=source.embedding_precision,
             )
         else:
             self._embedder = source.wrapped if isinstance(source, EmbeddingGenerator) else source

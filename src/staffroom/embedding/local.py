@@ -22,7 +22,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from staffroom import models
-from staffroom.config import available_cores
+from staffroom.config import Precision, available_cores
 from staffroom.embedding.checkpoint import TOKENIZER, Checkpoint, read_checkpoint
 from staffroom.embedding.inputs import check_texts, prepared
 from staffroom.embedding.session import RECIPE, Session, Tokens, open_session
@@ -52,8 +52,9 @@ class LocalEmbedder:
     same vector alone and in a batch, but for the rounding of sums (1e-5 at most).
     """
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, precision: Precision = "auto") -> None:
         self._name = name
+        self._precision = precision
         self._folder = folder
         self._loading = threading.Lock()
         self._engine: _Engine | None = None
@@ -109,7 +110,9 @@ class LocalEmbedder:
             if self._engine is None:
                 tokenizer = _read_tokenizer(self._checkpoint)
                 frame = tokenizer.encode("").ids
-                session = open_session(self._checkpoint, frame, self._folder / "graphs")
+                session = open_session(
+                    self._checkpoint, frame, self._folder / "graphs", self._precision
+                )
                 self._engine = _Engine(self._checkpoint, tokenizer, session)
             return self._engine
 

@@ -1,10 +1,12 @@
 """A checkpoint's graph, ready to run: from the cache, or built, checked and cached.
 
-A graph carries a probe: the tokens of a sample and its exact vector. Every graph is
-held against it before use, because a processor without wide integer arithmetic can
-overflow in silence, and because a cached file may be damaged.
+It computes in eight bits or in the checkpoint's own precision, whichever is faster on this
+processor, unless somebody decides. A graph carries a probe: the tokens of a sample and its exact
+vector. Every graph is held against it before use, because a processor without wide integer
+arithmetic can overflow in silence, and because a cached file may be damaged.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -25,6 +27,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
     RuntimeException,
 )
 
+from staffroom.config import Precision, processor_name
 from staffroom.embedding.checkpoint import Checkpoint
 from staffroom.embedding.encoder import Encoder, read_encoder
 from staffroom.embedding.quantisation import Range, first_inputs
@@ -47,6 +50,11 @@ _SAMPLES = ((16, 32), (8, 128), (4, 256))
 Words at random reach the extremes of prose and need no data: with them, vectors are nearer
 to the exact ones (mean cosine 0.9990) than with ranges from prose (0.9988).
 """
+
+_TRIED = ((1, 16), (4, 128))
+"""Texts and tokens that the precisions are timed on: a question, and a part of a batch."""
+
+_TRIES = 8
 
 _ERRORS = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeException)
 
@@ -89,13 +97,19 @@ class Session:
         return outputs
 
 
-def open_session(checkpoint: Checkpoint, frame: list[int], cache: Path) -> Session:
+def open_session(
+    checkpoint: Checkpoint, frame: list[int], cache: Path, precision: Precision = "auto"
+) -> Session:
     """The checkpoint's graph, from the cache if it is there and whole.
 
+    What `auto` found to be faster is kept for each kind of processor.
     `frame` is what the tokenizer puts around a text. A cache that cannot be written costs
     a build at every start, and a warning.
     """
-    path = cache / f"{checkpoint.fingerprint(RECIPE)}.onnx"
+    kind: str = precision
+    if precision == "auto":
+        kind = hashlib.sha256(processor_name().encode()).hexdigest()[:8]
+    path = cache / f"{checkpoint.fingerprint(RECIPE)}-{kind}.onnx"
     if path.is_file():
         try:
             session = Session(path)
@@ -105,7 +119,7 @@ def open_session(checkpoint: Checkpoint, frame: list[int], cache: Path) -> Sessi
         except ConfigError as error:
             reason = str(error)
         _log.warning("cached_graph_unusable", extra={"path": str(path), "reason": reason})
-    graph = _build(checkpoint, frame)
+    graph = _build(checkpoint, frame, precision)
     try:
         _save(graph, path)
     except OSError as error:
@@ -113,9 +127,9 @@ def open_session(checkpoint: Checkpoint, frame: list[int], cache: Path) -> Sessi
     return Session(graph)
 
 
-def _build(checkpoint: Checkpoint, frame: list[int]) -> bytes:
-    """A graph in eight bits, or the exact one where eight bits go wrong."""
-    from staffroom.embedding.graph import build_graph, inputs_of, product_names  # noqa: PLC0415 - needs onnx
+def _build(checkpoint: Checkpoint, frame: list[int], precision: Precision) -> bytes:
+    """A graph in the precision that is asked for; the exact one where eight bits go wrong, too."""
+    from staffroom.embedding.graph import build_graph  # noqa: PLC0415 - needs onnx
 
     started = time.perf_counter()
     encoder = read_encoder(checkpoint)
@@ -123,19 +137,60 @@ def _build(checkpoint: Checkpoint, frame: list[int]) -> bytes:
     exact = Session(build_graph(checkpoint, encoder, probed=True))
     probe = samples[0][:1, :_PROBE_TOKENS]
     notes = {_PROBE: json.dumps([probe.tolist(), exact.vectors(probe, _full(probe)).tolist()])}
+    graph = None
+    if precision != "float32":
+        graph = _quantised(checkpoint, encoder, exact, samples, notes, precision)
+    kept = "float32" if graph is None else "int8"
+    if graph is None:
+        graph = build_graph(checkpoint, encoder, notes=notes)
+    seconds = round(time.perf_counter() - started, 1)
+    told = {"model": checkpoint.folder.name, "precision": kept, "seconds": seconds}
+    _log.info("graph_built", extra=told)
+    return graph
+
+
+def _quantised(
+    checkpoint: Checkpoint,
+    encoder: Encoder,
+    exact: Session,
+    samples: list[Tokens],
+    notes: Mapping[str, str],
+    precision: Precision,
+) -> bytes | None:
+    """The graph in eight bits, or nothing where it is wrong or, unless it is asked for, slower."""
+    from staffroom.embedding.graph import build_graph, inputs_of, product_names  # noqa: PLC0415
+
     first, *others = product_names(checkpoint)
     ranges = _ranges(exact, samples, {name: inputs_of(name) for name in others})
     ranges[first] = first_inputs(encoder, checkpoint.epsilon)
-    del exact
     graph = build_graph(checkpoint, encoder, ranges=ranges, notes=notes)
-    near = _is_near(Session(graph))
-    if not near:
-        graph = build_graph(checkpoint, encoder, notes=notes)
-    seconds = round(time.perf_counter() - started, 1)
-    _log.info("graph_built", extra={"model": checkpoint.folder.name, "seconds": seconds})
-    if not near:
+    session = Session(graph)
+    if not _is_near(session):
         _log.warning("graph_kept_exact", extra={"model": checkpoint.folder.name})
+        return None
+    if precision == "auto" and _is_slower(_times(session, samples), _times(exact, samples)):
+        return None
     return graph
+
+
+def _times(session: Session, samples: list[Tokens]) -> list[float]:
+    """The least seconds that a question and a part of a batch take."""
+    words = np.concatenate([ids.ravel() for ids in samples])
+    found = []
+    for texts, tokens in _TRIED:
+        ids = np.resize(words, (texts, min(tokens, samples[-1].shape[1])))
+        runs = []
+        for _ in range(_TRIES):
+            started = time.perf_counter()
+            session.vectors(ids, _full(ids))
+            runs.append(time.perf_counter() - started)
+        found.append(min(runs))
+    return found
+
+
+def _is_slower(ours: list[float], theirs: list[float]) -> bool:
+    """One does worse in everything."""
+    return all(our > their for our, their in zip(ours, theirs, strict=True))
 
 
 def _samples(encoder: Encoder, max_tokens: int, frame: list[int]) -> Iterator[Tokens]:

@@ -56,8 +56,9 @@ class Comparison(TypedDict):
     spread: NotRequired[tuple[float, float]]
 
 
-async def bench_embed(embedder: Embedder, model: Path) -> list[Comparison]:
-    """One question and a bulk of texts, against sentence-transformers where it is installed."""
+async def bench_embed(embedder: Embedder, model: Path, exact: Embedder) -> list[Comparison]:
+    """One question and a bulk of texts, against sentence-transformers where it is installed, and
+    against the same model in full precision."""
     rows = starter_rows()
     questions = [question for row in rows for question in row["example_questions"]][:QUESTIONS]
     texts = [f"{row['name']}\n{row['description']}" for row in rows]
@@ -69,13 +70,22 @@ async def bench_embed(embedder: Embedder, model: Path) -> list[Comparison]:
     async def theirs(batch: Sequence[str]) -> None:
         peer.encode(list(batch), normalize_embeddings=True, show_progress_bar=False)
 
-    ways = [ours, theirs] if peer else [ours]
-    single = await _measured(ways, [[question] for question in questions])
-    bulk = await _measured(ways, [texts])
-    return [
-        comparison("one question", [1000 * seconds for seconds in single], "ms"),
-        comparison("bulk text", [1000 * seconds / len(texts) for seconds in bulk], "ms a text"),
-    ]
+    async def exactly(batch: Sequence[str]) -> None:
+        await exact.embed(batch, "query")
+
+    ways = [ours, exactly, theirs] if peer else [ours, exactly]
+    found: list[Comparison] = []
+    for what, inputs, texts_at_once, unit in (
+        ("one question", [[question] for question in questions], 1, "ms"),
+        ("bulk text", [texts], len(texts), "ms a text"),
+    ):
+        own, *others = (1000 * each / texts_at_once for each in await _measured(ways, inputs))
+        names = ("in float32", "by sentence-transformers")
+        found += [
+            comparison(f"{what}, against the same {name}", [own, other], unit)
+            for name, other in zip(names, others, strict=False)
+        ]
+    return found
 
 
 async def bench_search(

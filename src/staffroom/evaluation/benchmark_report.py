@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from staffroom.charts import scale_for
+from staffroom.config import processor_name
 
 WIDTH: Final = 760
 LETTER: Final = 7.2
@@ -55,7 +56,7 @@ def recorded(command: str, date: str, result: Any) -> dict[str, Any]:
         "command": command,
         "date": date,
         "machine": {
-            "processor": _processor(),
+            "processor": processor_name(),
             "cores": os.cpu_count(),
             "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
             "system": f"{platform.system()} {platform.machine()}",
@@ -133,6 +134,8 @@ def _plots(result: Any) -> Iterator[tuple[str, str, list[Bar], bool]]:
             bars = [_peer_bar(row["name"], row["figures"][part]) for row in rows]
             if bars:
                 yield part.replace(" ", "-").replace("@", "-"), title, bars, False
+    elif isinstance(result, Mapping) and result.get("bench") == "scale":
+        yield from _scale_plots(result)
     elif isinstance(result, list):
         bars = [
             Bar(row["what"], row["ratio"], f"{row['ratio']:.2f}", row.get("spread"))
@@ -141,6 +144,29 @@ def _plots(result: Any) -> Iterator[tuple[str, str, list[Bar], bool]]:
         ]
         if bars:
             yield "ratios", "How many times faster than what stands beside it", bars, True
+
+
+def _scale_plots(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Bar], bool]]:
+    whats = dict.fromkeys(row["what"] for size in result["sizes"] for row in size["searches"])
+    for measure, title, shown in (
+        ("p50_ms", "milliseconds (p50)", "{:.2f}"),
+        ("recall", "share of the nearest ten that is found", "{:.3f}"),
+    ):
+        for what in whats:
+            bars = [
+                Bar(
+                    f"{size['rows']:,}",
+                    row[measure],
+                    shown.format(row[measure]),
+                    is_own=what.startswith("by meaning"),
+                )
+                for size in result["sizes"]
+                for row in size["searches"]
+                if row["what"] == what and row[measure] is not None
+            ]
+            if len(bars) > 1:
+                name = "-".join(what.replace(",", "").split())
+                yield f"{name}-{measure.partition('_')[0]}", f"{what}: {title}", bars, False
 
 
 def _peer_bar(name: str, figure: Mapping[str, Any]) -> Bar:
@@ -173,8 +199,49 @@ def _table(result: Any) -> list[str]:
         return _markdown(("what", "Staffroom", "beside it", "unit", "times faster"), rows)
     if result.get("bench") == "peers":
         return _peers_table(result)
+    if result.get("bench") == "scale":
+        return _scale_table(result)
     flat = [(name, str(value)) for name, value in result.items() if not isinstance(value, list)]
     return _markdown(("what", "value"), flat)
+
+
+def _scale_table(result: Mapping[str, Any]) -> list[str]:
+    def share(value: float | None) -> str:
+        return "-" if value is None else f"{value:.3f}"
+
+    sizes = [
+        (f"{size['rows']:,}", f"{size['stored_per_s']:,.0f}", f"{size['build_s']:,.1f}",
+         f"{size['index_mb']:,.0f}")
+        for size in result["sizes"]
+    ]  # fmt: skip
+    searches = [
+        (f"{size['rows']:,}", row["what"], f"{row['p50_ms']:.2f}", f"{row['p95_ms']:.2f}",
+         share(row["recall"]), str(row["ef_search"] or "-"))
+        for size in result["sizes"] for row in size["searches"]
+    ]  # fmt: skip
+    kinds = [
+        (f"{size['rows']:,}", row["index"], f"{row['build_s']:,.1f}", f"{row['megabytes']:,.0f}",
+         str(row["ef_search"]), share(row["recall"]), f"{row['p50_ms']:.2f}")
+        for size in result["sizes"] for row in size["kinds"]
+    ]  # fmt: skip
+    told = f"{result['questions']} questions, vectors of {result['dimensions']} dimensions."
+    if result["memory_mb"]:
+        told += f" The process took {result['memory_mb']:,.0f} MB at most."
+    return [
+        told,
+        "",
+        *_markdown(("scenarios", "stored a second", "index built, s", "index, MB"), sizes),
+        "",
+        *_markdown(
+            ("scenarios", "search", "p50, ms", "p95, ms", "recall@10", "candidates"), searches
+        ),
+        "",
+        "The least number of candidates (`hnsw.ef_search`) whose recall is .99, or the most tried:",
+        "",
+        *_markdown(
+            ("scenarios", "index", "built, s", "MB", "candidates", "recall@10", "p50, ms"), kinds
+        ),
+    ]
 
 
 def _peers_table(result: Mapping[str, Any]) -> list[str]:
@@ -216,12 +283,3 @@ def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _processor() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown processor"

@@ -7,14 +7,12 @@ slows both, and their ratio is what carries over.
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count, cycle, islice
 from typing import Any, Final
 
 import numpy as np
-from uuid_utils.compat import uuid7
 
 from staffroom.content.importer import Importer
 from staffroom.content.starter import starter_rows
@@ -24,10 +22,7 @@ from staffroom.database.copying import (
     copied_beside,
     count_rows,
     drop_vector_index,
-    scratch_generation,
 )
-from staffroom.database.generations import Generation
-from staffroom.database.vector_ops import VectorOperations
 from staffroom.evaluation.benchmark import (
     Comparison,
     comparison,
@@ -35,9 +30,9 @@ from staffroom.evaluation.benchmark import (
     starter_vectors,
     synthetic_rows,
 )
-from staffroom.evaluation.golden import golden_questions
+from staffroom.evaluation.scratch import ScratchTables, peak_megabytes, scratch_tables
 from staffroom.scenario import embedded_text, scenario_from
-from staffroom.types import Embedder, Progress, ProgressListener, Role, Vectors
+from staffroom.types import Embedder, Progress, ProgressListener, Vectors
 
 READY_AT_ONCE: Final = 4_096
 """Rows with ready vectors of a call, which stores them in parts, before it is COPY's turn."""
@@ -74,18 +69,6 @@ class _Turns:
     idle: list[float] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scratch:
-    """An empty library of the measurement's own, with a vector index of its own."""
-
-    database: Database
-    library: VectorOperations
-    generation: Generation
-    embedder: Embedder
-    questions: Iterator[str]
-    progress: ProgressListener | None
-
-
 async def bench_ingest(
     database: Database,
     embedder: Embedder,
@@ -101,12 +84,12 @@ async def bench_ingest(
     Where no rows or no texts are wanted, that part is left out.
     """
     await embedder.embed(["Is the model loaded?"], "query")
-    before = _peak_megabytes()
+    before = peak_megabytes()
     found: list[Comparison] = []
     if ready:
         found += await _bench_ready(database, embedder, ready, progress)
     if texts:
-        async with _scratch(database, embedder, progress) as scratch:
+        async with scratch_tables(database, embedder, progress) as scratch:
             imported = await _imported_beside_embedder(scratch, texts)
         found += [
             _rates(f"{texts:,} rows embedded and stored, against the embedder alone", imported),
@@ -118,11 +101,11 @@ async def bench_ingest(
 async def _bench_ready(
     database: Database, embedder: Embedder, rows: int, progress: ProgressListener | None
 ) -> list[Comparison]:
-    async with _scratch(database, embedder, progress) as scratch:
+    async with scratch_tables(database, embedder, progress) as scratch:
         definition = await drop_vector_index(database, scratch.generation)
         bare = await _stored_beside_copy(scratch, rows, "Storing, no vector index")
         built = await build_vector_index(database, definition)
-    async with _scratch(database, embedder, progress) as scratch:
+    async with scratch_tables(database, embedder, progress) as scratch:
         indexed = await _stored_beside_copy(scratch, rows, "Storing", asked=True)
     return [
         _rates(f"{rows:,} ready rows stored without the vector index, against COPY", bare),
@@ -132,37 +115,8 @@ async def _bench_ready(
     ]
 
 
-@asynccontextmanager
-async def _scratch(
-    database: Database, embedder: Embedder, progress: ProgressListener | None
-) -> AsyncIterator[_Scratch]:
-    tenant_id = uuid7()
-    apart = _Apart(embedder)
-    await database.ensure_tenant(tenant_id, "Benchmark")
-    try:
-        async with scratch_generation(
-            database, tenant_id, apart.model, apart.dimensions
-        ) as generation:
-            library = VectorOperations(database, apart, tenant_id=tenant_id)
-            yield _Scratch(database, library, generation, apart, _asked(), progress)
-    finally:
-        await database.erase_tenant(tenant_id)
-
-
-class _Apart:
-    """An embedder under another name, whose vectors are kept apart from those of libraries."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self._embedder = embedder
-        self.model = f"{embedder.model} benchmark"
-        self.dimensions = embedder.dimensions
-
-    async def embed(self, texts: Sequence[str], role: Role) -> Vectors:
-        return await self._embedder.embed(texts, role)
-
-
 async def _stored_beside_copy(
-    scratch: _Scratch, rows: int, task: str, *, asked: bool = False
+    scratch: ScratchTables, rows: int, task: str, *, asked: bool = False
 ) -> _Turns:
     """Where questions are asked, they are in every second turn, whose time is not counted."""
     turns = _Turns()
@@ -192,7 +146,7 @@ async def _stored_beside_copy(
     return turns
 
 
-async def _imported_beside_embedder(scratch: _Scratch, texts: int) -> _Turns:
+async def _imported_beside_embedder(scratch: ScratchTables, texts: int) -> _Turns:
     turns = _Turns()
     library, embedder = scratch.library, scratch.embedder
     rows = _like_starter()
@@ -211,7 +165,7 @@ async def _imported_beside_embedder(scratch: _Scratch, texts: int) -> _Turns:
     return turns
 
 
-async def _warm_up(scratch: _Scratch, centres: Vectors) -> None:
+async def _warm_up(scratch: ScratchTables, centres: Vectors) -> None:
     """A few rows are there, and the planner knows of them: for tables that it holds to be empty, as
     those that were just erased are, any index seems as good, until autovacuum has been there."""
     rows = [{"id": f"first-{n}", "text": f"Scenario {n} of the first."} for n in range(WARM_UP)]
@@ -232,7 +186,7 @@ async def _seconds(work: Awaitable[object]) -> float:
 
 
 async def _questions(
-    scratch: _Scratch, *, most: int = sys.maxsize, until: "asyncio.Task[float] | None" = None
+    scratch: ScratchTables, *, most: int = sys.maxsize, until: "asyncio.Task[float] | None" = None
 ) -> list[float]:
     """The seconds that each question took, asked one after the other."""
     times: list[float] = []
@@ -242,12 +196,6 @@ async def _questions(
         if until and until.done():
             break
     return times
-
-
-def _asked() -> Iterator[str]:
-    """Questions without end, no two alike."""
-    for number, question in zip(count(1), cycle(golden_questions()), strict=False):
-        yield f"{question.text} ({number})"
 
 
 def _like_starter() -> Iterator[Mapping[str, Any]]:
@@ -281,17 +229,7 @@ def _alone(what: str, ours: float, unit: str) -> Comparison:
 
 
 def _memory(before: float | None) -> list[Comparison]:
-    peak = _peak_megabytes()
+    peak = peak_megabytes()
     if peak is None or before is None:
         return []
     return [comparison("peak memory of this process, against before", [peak, before], "MB")]
-
-
-def _peak_megabytes() -> float | None:
-    """The most memory that this process has had, if the system tells."""
-    if sys.platform == "win32":
-        return None
-    import resource  # noqa: PLC0415 - not there on Windows
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
