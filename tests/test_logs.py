@@ -14,9 +14,11 @@ from staffroom.ai.llm_service import LLMService
 from staffroom.ai.openai import OpenAIWriter
 from staffroom.api.server import create_api
 from staffroom.app import App
-from staffroom.errors import InputError
+from staffroom.errors import InputError, SearchError
+from staffroom.monitoring.error_tracking import track_vector_operation
 from staffroom.monitoring.logs import (
     MOST_GROUPS,
+    MOST_LINES,
     REQUEST_ID,
     STACK_SECONDS,
     ErrorGroups,
@@ -105,6 +107,46 @@ def test_of_too_many_groups_the_one_that_was_quiet_longest_is_forgotten() -> Non
 
     assert groups.describe(kept)["times"] == 3
     assert groups.describe(others[0])["times"] == 1
+
+
+def test_of_an_error_that_comes_up_all_the_time_few_lines_are_written() -> None:
+    now = 0.0
+    groups = ErrorGroups(lambda: now)
+    lines = JsonLines(groups)
+    again = [record(raised()) for _ in range(3 * MOST_LINES)]
+
+    written = [lines.format(each) for each in again if groups.filter(each)]
+    assert len(written) == MOST_LINES
+    assert groups.filter(record())
+    now = STACK_SECONDS
+    later = record(raised())
+
+    assert groups.filter(later)
+    assert json.loads(lines.format(later))["times"] == 3 * MOST_LINES + 1
+
+
+async def test_an_operation_that_fails_is_written_with_its_place_and_without_its_text(
+    logs_at_debug: StringIO,
+) -> None:
+    @track_vector_operation("tidy")
+    async def tidy() -> None:
+        raise raised()
+
+    with pytest.raises(InputError):
+        await tidy()  # the caller's own mistake
+
+    @track_vector_operation("tidy")
+    async def fail() -> None:
+        raise SearchError(SECRET) from raised()
+
+    with pytest.raises(SearchError):
+        await fail()
+
+    (line,) = map(json.loads, logs_at_debug.getvalue().splitlines())
+    assert line["message"] == "the operation tidy failed"
+    assert line["error"] == "SearchError"
+    assert "raised" not in line
+    assert "Quillfeather" not in logs_at_debug.getvalue()
 
 
 def test_a_line_of_text_stays_one_line_while_the_stack_is_known() -> None:

@@ -34,7 +34,8 @@ def track_vector_operation(
 ) -> Callable[[Callable[_P, Coroutine[Any, Any, _R]]], Callable[_P, Coroutine[Any, Any, _R]]]:
     """Time the coroutine function under that name, and count its errors by class.
 
-    They are logged, too, without their texts; those that the caller can mend only counted.
+    They are logged, too, in groups and without their texts; those that the caller can mend only
+    counted.
     "embedding" and "search" are the guide's own histograms; any other name is a label of
     `vector_operation_seconds`. The guide times everything as embedding; that is not copied.
     """
@@ -55,7 +56,7 @@ def track_vector_operation(
                 name = type(error).__name__
                 OPERATION_ERRORS.labels(operation_name, name).inc()
                 if not isinstance(error, InputError | NotFoundError):
-                    _log.error("the operation %s failed with %s", operation_name, name)
+                    _log.error("the operation %s failed", operation_name, extra={"raised": error})
                 raise
             finally:
                 timer.observe(time.perf_counter() - started)

@@ -24,10 +24,21 @@ REQUEST_ID: Final[ContextVar[str]] = ContextVar("request_id", default="")
 STACK_SECONDS: Final = 60.0
 """How long a stack is not written again for an error of the same class at the same place."""
 
+MOST_LINES: Final = 10
+"""Lines of the same class and place between two stacks; what comes up besides is only counted."""
+
 MOST_GROUPS: Final = 200
 
 _PACKAGE: Final = str(Path(__file__).parents[1])
-_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_TOLD: Final = "error_told"
+
+_RAISED: Final = "raised"
+"""An error that a record may carry instead of `exc_info`, which other people's handlers would write
+with its text."""
+
+_STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message", "asctime", "taskName", _TOLD, _RAISED
+}  # fmt: skip
 
 
 def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
@@ -36,7 +47,9 @@ def set_up_logs(level: str, form: Literal["text", "json"]) -> None:
     Below WARNING only what Staffroom itself and its server log.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    groups = ErrorGroups()
+    handler.addFilter(groups)
+    handler.setFormatter(JsonLines(groups) if form == "json" else TextLines(groups))
     least = logging.getLevelNamesMapping()[level]
     # Nobody here can vouch for what libraries tell of their work: HTTP clients write addresses
     # with the passwords in them.
@@ -50,15 +63,32 @@ class _Group:
     """Errors of one class at one place."""
 
     times: int = 0
+    lines: int = 0
     written: float = float("-inf")
 
 
-class ErrorGroups:
-    """How often an error of each class came up at each place, and when its stack was written."""
+class ErrorGroups(logging.Filter):
+    """How often an error of each class came up at each place, and when its stack was written.
+
+    As a filter it lets a few lines of each pass until its stack is written again.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
         self._clock = clock
         self._groups: dict[tuple[str, str], _Group] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """The record is written: it has no error, or one of which not too much was written."""
+        return int(self.told(record).get("line", 0)) <= MOST_LINES
+
+    def told(self, record: logging.LogRecord) -> dict[str, Any]:
+        """What is known of the record's error, which counts once."""
+        if _TOLD not in vars(record):
+            error = (record.exc_info or (None, None))[1] or getattr(record, _RAISED, None)
+            setattr(record, _TOLD, self.describe(error) if error else {})
+        found: dict[str, Any] = getattr(record, _TOLD)
+        return found
 
     def describe(self, error: BaseException) -> dict[str, Any]:
         """The error's class, the innermost place of ours, how often this came up, and its stack
@@ -72,12 +102,13 @@ class ErrorGroups:
         if len(self._groups) > MOST_GROUPS:
             del self._groups[next(iter(self._groups))]
         group.times += 1
+        group.lines += 1
         described: dict[str, Any] = {"error": key[0], "place": place, "times": group.times}
         now = self._clock()
         if now - group.written >= STACK_SECONDS:
-            group.written = now
+            group.written, group.lines = now, 1
             described["stack"] = [_place(frame) for frame in frames]
-        return described
+        return described | {"line": group.lines}
 
 
 class TextLines(logging.Formatter):
@@ -90,10 +121,9 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line, and one for each frame of a stack."""
         line = f"{record.levelname} {record.getMessage()}"
-        error = record.exc_info and record.exc_info[1]
-        if not error:
+        told = self._groups.told(record)
+        if not told:
             return line
-        told = self._groups.describe(error)
         stack = [f"  {place}" for place in told.get("stack", [])]
         times = f", {told['times']} times so far" if told["times"] > 1 else ""
         return "\n".join([f"{line} ({told['error']} at {told['place']}{times})", *stack])
@@ -119,9 +149,9 @@ class JsonLines(logging.Formatter):
             line["request_id"] = request_id
         if trace := trace_id():
             line["trace_id"] = trace
+        told = {name: value for name, value in self._groups.told(record).items() if name != "line"}
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
-        if record.exc_info and (error := record.exc_info[1]):
-            line |= self._groups.describe(error)
+        line |= told
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
