@@ -4,13 +4,16 @@ import asyncio
 import io
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from staffroom.app import App
 from staffroom.config import Settings
@@ -96,6 +99,47 @@ def test_what_cannot_be_done_to_an_import_is_told(command: Command, settings: Se
     late = command("imports", "resume", import_id, code=2)
     assert "week.jsonl has ended: it is cancelled" in late.stderr.replace("\n", " ")
     assert NOBODY in command("imports", "show", NOBODY, code=4).stderr
+
+
+@pytest.mark.slow
+def test_a_worker_shows_its_figures_to_prometheus(command: Command, settings: Settings) -> None:
+    upload(settings, [*ROWS, BAD])
+    with subprocess.Popen(
+        [sys.executable, "-m", "staffroom.cli", "worker", "--metrics-port", "0"],
+        env=command.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as worker:
+        assert worker.stderr
+        address = worker.stderr.readline().removeprefix("Figures for Prometheus: ").strip()
+        deadline = time.monotonic() + 60
+        rows: dict[str, float] = {}
+        while sum(rows.values()) < len(ROWS) + 1:
+            assert time.monotonic() < deadline, rows
+            rows = {
+                sample.labels["result"]: sample.value
+                for family in text_string_to_metric_families(httpx.get(address).text)
+                for sample in family.samples
+                if sample.name == "import_rows_total"
+            }
+            time.sleep(0.1)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(30) == 0
+
+    assert rows["new"] == len(ROWS)
+    assert sum(rows.values()) == len(ROWS) + 1
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_named(command: Command) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+
+        told = command("worker", "--once", "--metrics-port", port, code=78).stderr
+
+    assert f"127.0.0.1, port {port}" in " ".join(told.split())
 
 
 @pytest.mark.slow

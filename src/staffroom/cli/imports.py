@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from contextlib import ExitStack
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from staffroom.cli.run import with_app
 from staffroom.content.import_documents import import_document
 from staffroom.database.claims import Wanted
 from staffroom.database.imports import ImportRecord
+from staffroom.monitoring.exposition import exposed
 
 LIMIT: Final = 20
 
@@ -79,6 +81,13 @@ def worker(
     once: Annotated[
         bool, typer.Option("--once", help="End when no import waits any more.")
     ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Show figures to Prometheus there; 0 for any port."),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(help="Address for that; whoever reaches it reads the figures.")
+    ] = "127.0.0.1",
 ) -> None:
     """Carry out imports beside the server, until Ctrl-C or SIGTERM.
 
@@ -92,6 +101,9 @@ def worker(
             app.import_runner.stop()
             told.set()
 
+        if metrics_port is not None:
+            shown = showing.enter_context(exposed(metrics_host, metrics_port))
+            err.print(f"Figures for Prometheus: {shown}")
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop)
         if once:
@@ -101,7 +113,8 @@ def worker(
             err.print("Waiting for imports  (Ctrl-C stops after the batch under way)")
             await told.wait()
 
-    with_app(run)
+    with ExitStack() as showing:
+        with_app(run)
 
 
 def _ask(import_id: UUID, wanted: Wanted, *, json: bool) -> None:

@@ -2,19 +2,46 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    generate_latest,
+    start_http_server,
+)
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from staffroom.errors import ConfigError
 from staffroom.monitoring.sharing import SHARED_FOLDER
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+
+
+@contextmanager
+def exposed(host: str, port: int) -> Iterator[str]:
+    """The figures of this process can be scraped at an address, which is told, while this lasts.
+
+    Raises: ConfigError if nobody may listen there.
+    """
+    try:
+        server, thread = start_http_server(port, host)
+    except OSError as error:
+        raise ConfigError(
+            f"no metrics can be shown at {host}, port {port}: {error}. Name a free port, or 0."
+        ) from error
+    try:
+        yield f"http://{host}:{server.server_port}/metrics"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def exposition(read: Sequence[Metric] = ()) -> bytes:
