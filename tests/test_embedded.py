@@ -70,6 +70,31 @@ def test_full_text_search_knows_quotation_marks_and_accents(born: Path):
     server.release()
 
 
+def test_what_was_in_memory_is_read_again_at_the_next_start(born: Path):
+    server = EmbeddedServer(born)
+    dsn = server.start()
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "CREATE TABLE much AS SELECT repeat('x', 500) AS x FROM generate_series(1, 20000)"
+        )
+        connection.execute("CREATE EXTENSION pg_buffercache")
+    before = pages_held(dsn)
+    server.stop()
+
+    dsn = server.start()
+
+    assert before > 500
+    wait_for(lambda: pages_held(dsn) >= before // 2)
+    server.release()
+
+
+def pages_held(dsn: str) -> int:
+    query = "SELECT count(*) FROM pg_buffercache WHERE relfilenode = pg_relation_filenode('much')"
+    pages = ask(dsn, query)
+    assert isinstance(pages, int)
+    return pages
+
+
 def test_two_processes_share_one_server_and_the_last_one_stops_it(born: Path):
     first, second = client(born), client(born)
     assert first_line(first) == first_line(second)

@@ -117,6 +117,8 @@ def _resources(machine: Machine) -> dict[str, str]:
         "dynamic_shared_memory_type": (
             "posix" if machine.shared_memory_bytes > maintenance + 64 * MIB else "mmap"
         ),
+        # What was in memory when the server stopped is read again when it starts.
+        "shared_preload_libraries": "pg_prewarm",
         "max_connections": "100",
         "jit": "off",
         "random_page_cost": "1.1",
