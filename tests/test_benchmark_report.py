@@ -26,7 +26,7 @@ PEERS = {
 SCALE = {
     "bench": "scale", "dimensions": 384, "questions": 40, "memory_mb": 400.0,
     "sizes": [
-        {"rows": rows, "stored_per_s": 1234.5, "build_s": 2.0, "index_mb": 10.0,
+        {"rows": rows, "stored_per_s": 1234.5, "build_s": 2.0, "index_mb": 10.0, "half": 0.998,
          "searches": [{"what": "by meaning, one in 50", "p50_ms": rows / 500, "p95_ms": 30.0,
                        "recall": 0.9951, "ef_search": 200}],
          "kinds": [{"index": "halfvec", "build_s": 2.0, "megabytes": 10.0, "ef_search": 200,
@@ -66,7 +66,7 @@ def test_kept_measurements_become_a_page_with_plots(tmp_path: Path) -> None:
         "Other failed at clients: ended",
         "(benchmarks/search-ratios.svg)",
         "| 10,000 | by meaning, one in 50 | 20.00 | 30.00 | 0.995 | 200 |",
-        "| 1,000 | 1,234 | 2.0 | 10 |",
+        "| 1,000 | 1,234 | 2.0 | 10 | 0.998 |",
     ):
         assert words in page
     assert {file.name for file in (tmp_path / "benchmarks").iterdir()} == {

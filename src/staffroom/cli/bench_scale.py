@@ -44,7 +44,8 @@ def _print_report(report: ScaleReport) -> None:
     for size in report["sizes"]:
         out.print(
             f"{size['rows']:,} scenarios, {size['stored_per_s']:,.0f} stored a second; "
-            f"index of {size['index_mb']:,.0f} MB built in {size['build_s']:,.1f} s"
+            f"index of {size['index_mb']:,.0f} MB built in {size['build_s']:,.1f} s; "
+            f"half precision keeps {size['half']:.3f} of the nearest"
         )
         table = Table("", "p50, ms", "p95, ms", "recall@10", "candidates", box=None)
         for search in size["searches"]:

@@ -211,7 +211,7 @@ def _scale_table(result: Mapping[str, Any]) -> list[str]:
 
     sizes = [
         (f"{size['rows']:,}", f"{size['stored_per_s']:,.0f}", f"{size['build_s']:,.1f}",
-         f"{size['index_mb']:,.0f}")
+         f"{size['index_mb']:,.0f}", f"{size['half']:.3f}")
         for size in result["sizes"]
     ]  # fmt: skip
     searches = [
@@ -230,7 +230,16 @@ def _scale_table(result: Mapping[str, Any]) -> list[str]:
     return [
         told,
         "",
-        *_markdown(("scenarios", "stored a second", "index built, s", "index, MB"), sizes),
+        *_markdown(
+            (
+                "scenarios",
+                "stored a second",
+                "index built, s",
+                "index, MB",
+                "kept by half precision",
+            ),
+            sizes,
+        ),
         "",
         *_markdown(
             ("scenarios", "search", "p50, ms", "p95, ms", "recall@10", "candidates"), searches

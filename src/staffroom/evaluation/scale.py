@@ -1,7 +1,8 @@
 """How searching changes as a library grows: time, recall, the index's size and what it costs.
 
 One library grows from size to size. At each, its index is built anew after the rows are there, the
-searches take turns, and what they find is held against a comparison with every vector.
+searches take turns, and what they find is held against a comparison with every vector as it is
+stored, in half precision. What that precision itself loses is told apart.
 """
 
 import time
@@ -78,9 +79,11 @@ class Kind(TypedDict):
 
 
 class Size(TypedDict):
-    """A library of so many scenarios."""
+    """A library of so many scenarios. `half` is the share of the nearest ten in full precision that
+    are the nearest in half precision, too."""
 
     rows: int
+    half: float
     stored_per_s: float
     build_s: float
     index_mb: float
@@ -132,9 +135,11 @@ class _Growing:
         self._source = numbered_rows()
         self._rows = 0
         self._queries = nearby(centres, QUESTIONS, seed=QUERIES_SEED)
+        halved = in_half(self._queries)
         self._texts = [question.text for question in golden_questions()][:QUESTIONS]
-        self._of_all = Nearest.of(self._queries, LIMIT)
-        self._of_few = Nearest.of(self._queries, LIMIT)
+        self._in_full = Nearest.of(self._queries, LIMIT)
+        self._of_all = Nearest.of(halved, LIMIT)
+        self._of_few = Nearest.of(halved, LIMIT)
 
     async def measured_at(self, rows: int) -> Size:
         """The library has so many scenarios, and an index that was built when they were there."""
@@ -149,6 +154,7 @@ class _Growing:
         megabytes = await index_megabytes(database, f"nearest_{generation.id.hex}")
         return Size(
             rows=rows,
+            half=self._of_all.agreement(self._in_full),
             stored_per_s=(rows - before) / stored,
             build_s=built,
             index_mb=megabytes,
@@ -163,8 +169,10 @@ class _Growing:
             await self._scratch.library.batch_store_content(content, vectors)
             numbers = np.arange(self._rows, self._rows + len(content))
             few = numbers % PARTS == PART
-            self._of_all.add(numbers, vectors)
-            self._of_few.add(numbers[few], vectors[few])
+            halved = in_half(vectors)
+            self._in_full.add(numbers, vectors)
+            self._of_all.add(numbers, halved)
+            self._of_few.add(numbers[few], halved[few])
             self._rows += len(content)
             if self._scratch.progress:
                 self._scratch.progress(Progress("Storing", self._rows, rows, "rows"))
@@ -247,7 +255,7 @@ class _Growing:
     async def _measured(self, kind: IndexKind, built: Built) -> Kind:
         """The least width whose recall is as wanted, or the greatest, with what it takes."""
         tenant_id = self._scratch.library.tenant_id
-        nearest = await self._ids(self._of_all)
+        nearest = await self._ids(self._in_full if kind is FULL else self._of_all)
         async with self._scratch.database.transaction(tenant_id) as connection:
             walks = Walks(connection, self._generation, kind, tenant_id)
             for width in WIDTHS:
@@ -265,6 +273,11 @@ class _Growing:
             recall=told["recall"] or 0,
             p50_ms=told["p50_ms"],
         )
+
+
+def in_half(vectors: Vectors) -> Vectors:
+    """The vectors as they are stored."""
+    return vectors.astype(np.float16).astype(np.float32)
 
 
 def numbered_rows() -> Iterator[Mapping[str, Any]]:

@@ -46,6 +46,11 @@ class Nearest:
         self.similarities = np.take_along_axis(similarities, best, 1)
         self.numbers = np.take_along_axis(candidates, best, 1)
 
+    def agreement(self, others: "Nearest") -> float:
+        """The share of the others' nearest that are the nearest here."""
+        pairs = zip(self.numbers, others.numbers, strict=True)
+        return fmean(len(np.intersect1d(own, other)) / len(other) for own, other in pairs)
+
 
 @dataclass(slots=True)
 class Way:
