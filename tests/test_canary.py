@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from staffroom.config import DEFAULT_TENANT
-from staffroom.database.canary import EVERY_AT_FIRST, LEAST, REMEMBERED, STEPS, RecallCanary
+from staffroom.database.canary import EVERY_AT_FIRST, LEAST, REMEMBERED, RESTS, STEPS, RecallCanary
 from staffroom.database.connection import Database
 from staffroom.database.generations import open_generation
 from staffroom.database.search import Searcher, Wanted, search_parameters
@@ -27,7 +27,7 @@ async def canary(
     generation = await open_generation(
         database, DEFAULT_TENANT, embedder.model, embedder.dimensions
     )
-    return RecallCanary(database, generation, every=1)
+    return RecallCanary(database, generation, every=1, clock=lambda: 0.0)
 
 
 def measured() -> tuple[float, float]:
@@ -91,7 +91,8 @@ async def test_an_index_that_finds_too_little_at_its_widest_is_told_once_with_wh
 async def test_only_some_questions_are_measured_once_the_width_is_known(
     database: Database, canary: RecallCanary, embedder: WordEmbedder
 ) -> None:
-    seldom = RecallCanary(database, canary._generation, every=3 * EVERY_AT_FIRST)
+    every = 3 * EVERY_AT_FIRST
+    seldom = RecallCanary(database, canary._generation, every=every, clock=lambda: 0.0)
     before = measured()[0]
 
     for _ in range(LEAST * EVERY_AT_FIRST):
@@ -100,6 +101,29 @@ async def test_only_some_questions_are_measured_once_the_width_is_known(
 
     for _ in range(3 * EVERY_AT_FIRST):
         await consider(seldom, embedder)
+    assert measured()[0] == before + LEAST + 1
+
+
+async def test_what_takes_long_to_measure_is_measured_seldom(
+    database: Database, canary: RecallCanary, embedder: WordEmbedder
+) -> None:
+    now = 0.0
+
+    def clock() -> float:
+        """Two seconds pass between two looks."""
+        nonlocal now
+        now += 2
+        return now
+
+    slow = RecallCanary(database, canary._generation, every=1, clock=clock)
+    before = measured()[0]
+
+    for _ in range(LEAST + 20):
+        await consider(slow, embedder)
+    assert measured()[0] == before + LEAST
+    now += RESTS * 2
+    await consider(slow, embedder)
+
     assert measured()[0] == before + LEAST + 1
 
 

@@ -7,8 +7,9 @@ therefore walked and compared with every vector as well, after they have been an
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,6 +26,10 @@ EVERY: Final = 200
 
 EVERY_AT_FIRST: Final = 5
 """As EVERY, until something is known of the present width."""
+
+RESTS: Final = 100
+"""Between two samples lies so many times what the last one took, once something is known: comparing
+every vector of a large library keeps all cores busy for seconds."""
 
 NEAREST: Final = 10
 REMEMBERED: Final = 20
@@ -48,10 +53,18 @@ class RecallCanary:
     """Measures the recall of one generation's index, one sampled question at a time, and widens the
     walk where it is too low."""
 
-    def __init__(self, database: Database, generation: Generation, every: int = EVERY) -> None:
+    def __init__(
+        self,
+        database: Database,
+        generation: Generation,
+        every: int = EVERY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._database = database
         self._generation = generation
         self._every = every
+        self._clock = clock
+        self._rests_until = float("-inf")
         self._asked = 0
         self._step = 0
         self._running: asyncio.Task[None] | None = None
@@ -65,8 +78,10 @@ class RecallCanary:
     def consider(self, tenant_id: UUID, parameters: Mapping[str, Any], given: Set[str]) -> None:
         """The question is measured afterwards, if it is in the sample and no other one is."""
         self._asked += 1
-        every = self._every if len(self._recalls) >= LEAST else min(self._every, EVERY_AT_FIRST)
+        is_known = len(self._recalls) >= LEAST
+        every = self._every if is_known else min(self._every, EVERY_AT_FIRST)
         busy = self._running is not None and not self._running.done()
+        busy |= is_known and self._clock() < self._rests_until
         if not busy and self._asked % every == 0:
             self._running = asyncio.create_task(self._measure(tenant_id, parameters, given))
 
@@ -85,10 +100,14 @@ class RecallCanary:
             )
             return [row["similarity"] for row in rows]
 
+        started = self._clock()
         try:
             exact, walked = await near("nearest_exactly"), await near("nearest_walking")
         except (StaffroomError, psycopg.Error):
             return
+        finally:
+            ended = self._clock()
+            self._rests_until = ended + RESTS * (ended - started)
         if exact:
             # By similarity, so that a tie with the last one is no miss.
             found = sum(similarity >= exact[-1] for similarity in walked)
