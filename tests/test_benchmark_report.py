@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from staffroom.cli.bench_report import report
+from staffroom.cli.bench_report import _told, report
 from staffroom.errors import UnreadableFile
 from staffroom.evaluation.benchmark_report import Bar, bar_chart, recorded
 
@@ -75,6 +75,15 @@ def test_kept_measurements_become_a_page_with_plots(tmp_path: Path) -> None:
         "scale-by-meaning-one-in-50-p50.svg",
         "scale-by-meaning-one-in-50-recall.svg",
     }
+
+
+def test_where_environments_lie_is_not_told() -> None:
+    assert _told(["peers", "DIR", "--environments", "/home/me", "--json"]) == [
+        "peers",
+        "DIR",
+        "--json",
+    ]
+    assert _told(["embed"]) == ["embed"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "no"])

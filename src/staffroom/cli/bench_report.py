@@ -3,9 +3,10 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,6 +15,8 @@ from staffroom.cli.output import out
 from staffroom.errors import InputError, UnavailableError, UnreadableFile
 from staffroom.evaluation.benchmark_report import recorded, write_report
 from staffroom.evaluation.runs import check_writable
+
+ENVIRONMENTS: Final = "--environments"
 
 
 @bench.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -32,12 +35,20 @@ def record(
     if done.returncode:
         raise UnavailableError(f"`bench {' '.join(arguments)}` ended with {done.returncode}.")
     kept = recorded(
-        f"staffroom bench {' '.join(arguments)}",
+        f"staffroom bench {' '.join(_told(arguments))}",
         datetime.now(UTC).date().isoformat(),
         json.loads(done.stdout),
     )
     text = json.dumps({**kept, "note": note}, ensure_ascii=False, indent=1)
     file.write_text(text + "\n", "utf-8")
+
+
+def _told(arguments: Sequence[str]) -> list[str]:
+    """The arguments without a folder of this machine that changes no figure."""
+    if ENVIRONMENTS not in arguments:
+        return list(arguments)
+    place = arguments.index(ENVIRONMENTS)
+    return [*arguments[:place], *arguments[place + 2 :]]
 
 
 @bench.command()
