@@ -25,7 +25,7 @@ CONTAINER = Machine(
 @pytest.mark.parametrize(
     ("name", "on_a_notebook", "in_a_container"),
     [
-        ("shared_buffers", "1024MB", "128MB"),
+        ("shared_buffers", "2048MB", "128MB"),
         ("effective_cache_size", "8192MB", "256MB"),
         ("work_mem", "32MB", "4MB"),
         ("maintenance_work_mem", "1638MB", "64MB"),

@@ -104,7 +104,11 @@ def _resources(machine: Machine) -> dict[str, str]:
     memory = machine.memory_bytes
     maintenance = _between(64 * MIB, memory // 10, 2 * GIB)
     return {
-        "shared_buffers": _megabytes(_between(64 * MIB, memory // 4, GIB)),
+        # A large machine has more than a library needs, unless that is large, too: a walk among a
+        # million scenarios reads two thousand pages of two gigabytes.
+        "shared_buffers": _megabytes(
+            max(_between(64 * MIB, memory // 4, GIB), min(memory // 8, 4 * GIB))
+        ),
         "effective_cache_size": _megabytes(max(128 * MIB, memory // 2)),
         "work_mem": _megabytes(_between(4 * MIB, memory // 512, 32 * MIB)),
         "maintenance_work_mem": _megabytes(maintenance),
