@@ -147,7 +147,8 @@ def _plots(result: Any) -> Iterator[tuple[str, str, list[Bar], bool]]:
 
 
 def _scale_plots(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Bar], bool]]:
-    whats = dict.fromkeys(row["what"] for size in result["sizes"] for row in size["searches"])
+    searches = (row["what"] for size in result["sizes"] for row in size["searches"])
+    whats = dict.fromkeys(what for what in searches if what.startswith("by meaning"))
     for measure, title, shown in (
         ("p50_ms", "milliseconds (p50)", "{:.2f}"),
         ("recall", "share of the nearest ten that is found", "{:.3f}"),
@@ -158,7 +159,7 @@ def _scale_plots(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Bar
                     f"{size['rows']:,}",
                     row[measure],
                     shown.format(row[measure]),
-                    is_own=what.startswith("by meaning"),
+                    is_own=True,
                 )
                 for size in result["sizes"]
                 for row in size["searches"]
