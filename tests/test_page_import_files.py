@@ -213,9 +213,11 @@ async def test_on_a_phone_each_row_is_a_card_of_its_own(
 
     past = page.locator("#import-past")
     assert await past.locator(".table-wrap").evaluate(beyond) == 0
-    shown = past.locator("tbody td").nth(2)
-    content = "(cell) => getComputedStyle(cell, '::before').content"
-    assert "New" in await shown.evaluate(content)
+    # The rows are drawn anew while an import is under way.
+    await page.wait_for_function(
+        "() => getComputedStyle(document.querySelectorAll('#import-past tbody td')[2], '::before')"
+        ".content.includes('New')"
+    )
     await axe(page)
 
 
