@@ -1,7 +1,6 @@
 """`serve`: the page and the API, until it is told to stop."""
 
 import asyncio
-import logging
 import os
 import re
 import socket
@@ -22,6 +21,7 @@ from staffroom.cli.output import err, print_error, progress_bars
 from staffroom.cli.run import exit_code
 from staffroom.config import PREFIX, Settings, is_loopback, load_settings
 from staffroom.errors import ConfigError, StaffroomError, UnavailableError
+from staffroom.monitoring.logs import set_up_logs
 
 serving = typer.Typer()
 
@@ -64,7 +64,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
 
 def _work(settings: Settings, listener: socket.socket, reports: Connection) -> None:
     """What a worker process does."""
-    logging.basicConfig(level=settings.log_level)  # where it was not forked with the process
+    set_up_logs(settings.log_level, settings.log_format)  # a process that is no fork has none
     try:
         _run(_served(settings, listener, reports))
     except StaffroomError as error:
