@@ -142,7 +142,7 @@ def test_what_is_faster_on_this_processor_is_kept(
     full: list[float],
     kept: Precision,
 ) -> None:
-    monkeypatch.setattr(session, "_times", lambda _, __, told=[full, eight_bits]: told.pop())
+    monkeypatch.setattr(session, "_times", lambda _, __, told=[eight_bits, full]: told.pop())
 
     first = open_session(checkpoint, FRAME, cache).vectors(IDS, LENGTHS)
 

@@ -129,48 +129,39 @@ def open_session(
 
 def _build(checkpoint: Checkpoint, frame: list[int], precision: Precision) -> bytes:
     """A graph in the precision that is asked for; the exact one where eight bits go wrong, too."""
-    from staffroom.embedding.graph import build_graph  # noqa: PLC0415 - needs onnx
+    from staffroom.embedding.graph import build_graph, inputs_of, product_names  # noqa: PLC0415 - needs onnx
 
     started = time.perf_counter()
+    model = checkpoint.folder.name
     encoder = read_encoder(checkpoint)
     samples = list(_samples(encoder, checkpoint.max_tokens, frame))
     exact = Session(build_graph(checkpoint, encoder, probed=True))
     probe = samples[0][:1, :_PROBE_TOKENS]
     notes = {_PROBE: json.dumps([probe.tolist(), exact.vectors(probe, _full(probe)).tolist()])}
-    graph = None
+    ranges: dict[str, Range] = {}
     if precision != "float32":
-        graph = _quantised(checkpoint, encoder, exact, samples, notes, precision)
-    kept = "float32" if graph is None else "int8"
-    if graph is None:
+        first, *others = product_names(checkpoint)
+        ranges = _ranges(exact, samples, {name: inputs_of(name) for name in others})
+        ranges[first] = first_inputs(encoder, checkpoint.epsilon)
+    times = _times(exact, samples) if precision == "auto" else []
+    del exact  # its memory is wanted for the next one
+    graph = build_graph(checkpoint, encoder, ranges=ranges or None, notes=notes)
+    is_quantised = bool(ranges) and _is_good(graph, model, samples, times)
+    if ranges and not is_quantised:
         graph = build_graph(checkpoint, encoder, notes=notes)
     seconds = round(time.perf_counter() - started, 1)
-    told = {"model": checkpoint.folder.name, "precision": kept, "seconds": seconds}
-    _log.info("graph_built", extra=told)
+    kept: Precision = "int8" if is_quantised else "float32"
+    _log.info("graph_built", extra={"model": model, "precision": kept, "seconds": seconds})
     return graph
 
 
-def _quantised(
-    checkpoint: Checkpoint,
-    encoder: Encoder,
-    exact: Session,
-    samples: list[Tokens],
-    notes: Mapping[str, str],
-    precision: Precision,
-) -> bytes | None:
-    """The graph in eight bits, or nothing where it is wrong or, unless it is asked for, slower."""
-    from staffroom.embedding.graph import build_graph, inputs_of, product_names  # noqa: PLC0415
-
-    first, *others = product_names(checkpoint)
-    ranges = _ranges(exact, samples, {name: inputs_of(name) for name in others})
-    ranges[first] = first_inputs(encoder, checkpoint.epsilon)
-    graph = build_graph(checkpoint, encoder, ranges=ranges, notes=notes)
+def _is_good(graph: bytes, model: str, samples: list[Tokens], times: list[float]) -> bool:
+    """The graph in eight bits gives the right vectors, and is not slower than any given times."""
     session = Session(graph)
     if not _is_near(session):
-        _log.warning("graph_kept_exact", extra={"model": checkpoint.folder.name})
-        return None
-    if precision == "auto" and _is_slower(_times(session, samples), _times(exact, samples)):
-        return None
-    return graph
+        _log.warning("graph_kept_exact", extra={"model": model})
+        return False
+    return not times or not _is_slower(_times(session, samples), times)
 
 
 def _times(session: Session, samples: list[Tokens]) -> list[float]:
