@@ -159,7 +159,7 @@ async def test_only_the_walk_is_planned_through_the_vector_index(
         cursor = await connection.execute(b"EXPLAIN " + query, parameters)
         plan = "\n".join(str(row["QUERY PLAN"]) for row in await cursor.fetchall())
 
-    assert (f"nearest_{generation.id.hex}" in plan) == uses_index, plan
+    assert (generation.vectors_index in plan) == uses_index, plan
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "meaning", "words"])

@@ -129,7 +129,7 @@ class RecallCanary:
             self._recalls.clear()
             _log.warning(
                 "the vector index finds %.0f %% of the nearest scenarios: run "
-                "REINDEX INDEX CONCURRENTLY staffroom.nearest_%s",
+                "REINDEX INDEX CONCURRENTLY staffroom.%s",
                 100 * mean,
-                self._generation.id.hex,
+                self._generation.vectors_index,
             )

@@ -38,7 +38,7 @@ async def scratch_generation(
 
 async def drop_vector_index(database: Database, generation: Generation) -> str:
     """The generation has no vector index. Returns the statement that makes it again."""
-    index = sql.Identifier("staffroom", f"nearest_{generation.id.hex}")
+    index = sql.Identifier("staffroom", generation.vectors_index)
     async with database.owner_transaction() as connection:
         cursor = await connection.execute(
             sql.SQL("SELECT pg_get_indexdef({}::regclass) AS definition").format(

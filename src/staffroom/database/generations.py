@@ -39,6 +39,11 @@ class Generation:
     vectors_table: str
     calibration: Calibration | None = None
 
+    @property
+    def vectors_index(self) -> str:
+        """The name of the index on its vectors."""
+        return f"nearest_{self.id.hex}"
+
 
 async def open_generation(
     database: Database, tenant_id: UUID, model: str, dimensions: int
@@ -87,28 +92,28 @@ async def _find(connection: Connection, model: str) -> Generation | None:
 async def _make(connection: Connection, model: str, dimensions: int, partitions: int) -> Generation:
     generation_id = uuid7()
     table = f"vectors_{generation_id.hex}"
+    generation = Generation(generation_id, model, dimensions, table, shipped_calibration(model))
     parted = " PARTITION BY HASH (tenant_id)" if partitions > 1 else ""
     await _run(
         connection,
         "generation.sql",
         vectors=sql.Identifier(table),
-        nearest=sql.Identifier(f"nearest_{generation_id.hex}"),
+        nearest=sql.Identifier(generation.vectors_index),
         dimensions=sql.Literal(dimensions),
         partitioning=sql.SQL(parted),
     )
-    holders = [table] if partitions == 1 else [f"{table}_{n}" for n in range(partitions)]
-    for number, holder in enumerate(holders):
-        if holder != table:
-            await _run(
-                connection,
-                "generation_partition.sql",
-                vectors=sql.Identifier(table),
-                partition=sql.Identifier(holder),
-                partitions=sql.Literal(partitions),
-                number=sql.Literal(number),
-            )
+    parts = [f"{table}_{number}" for number in range(partitions)] if parted else []
+    for number, part in enumerate(parts):
+        await _run(
+            connection,
+            "generation_partition.sql",
+            vectors=sql.Identifier(table),
+            partition=sql.Identifier(part),
+            partitions=sql.Literal(partitions),
+            number=sql.Literal(number),
+        )
+    for holder in parts or [table]:
         await connection.execute(_VACUUMED_EARLY.format(sql.Identifier(holder)))
-    generation = Generation(generation_id, model, dimensions, table, shipped_calibration(model))
     await connection.execute(
         statement("add_generation"),
         {

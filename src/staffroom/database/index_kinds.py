@@ -17,6 +17,8 @@ from psycopg import sql
 
 from staffroom.database.connection import Connection, Database
 from staffroom.database.generations import Generation
+from staffroom.database.isolation import EF_SEARCH
+from staffroom.database.statements import statement_texts
 from staffroom.types import Vector
 
 
@@ -30,12 +32,7 @@ class IndexKind:
     search: str
 
 
-HALF: Final = IndexKind(
-    "halfvec",
-    "embedding halfvec_ip_ops",
-    "SELECT v.scenario_id FROM staffroom.{vectors} AS v WHERE v.tenant_id = %(tenant_id)s "
-    "ORDER BY v.embedding <#> %(half)s LIMIT %(limit)s",
-)
+HALF: Final = IndexKind("halfvec", "embedding halfvec_ip_ops", statement_texts()["search_bare"])
 """Half precision, which libraries have."""
 
 FULL: Final = IndexKind(
@@ -51,8 +48,8 @@ BINARY: Final = IndexKind(
     "SELECT n.scenario_id FROM (SELECT v.scenario_id, v.embedding "
     "FROM staffroom.{vectors} AS v WHERE v.tenant_id = %(tenant_id)s "
     "ORDER BY binary_quantize(v.embedding)::bit({dimensions}) <~> "
-    "binary_quantize(%(half)s)::bit({dimensions}) LIMIT %(kept)s) AS n "
-    "ORDER BY n.embedding <#> %(half)s LIMIT %(limit)s",
+    "binary_quantize(%(embedding)s)::bit({dimensions}) LIMIT %(kept)s) AS n "
+    "ORDER BY n.embedding <#> %(embedding)s LIMIT %(limit)s",
 )
 """A bit a dimension. What a walk keeps is then compared by its vectors."""
 
@@ -75,6 +72,7 @@ class Walks:
     ) -> None:
         self._connection = connection
         self._tenant_id = tenant_id
+        self._candidates = EF_SEARCH
         self.query = sql.SQL(kind.search).format(
             vectors=sql.Identifier(generation.vectors_table),
             dimensions=sql.Literal(generation.dimensions),
@@ -99,7 +97,7 @@ class Walks:
         """What the walk's statement takes."""
         return {
             "tenant_id": self._tenant_id,
-            "half": HalfVector(query),
+            "embedding": HalfVector(query),
             "full": FullVector(query),
             "kept": self._candidates,
             "limit": limit,

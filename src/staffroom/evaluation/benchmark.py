@@ -20,13 +20,11 @@ from uuid_utils.compat import uuid7
 from staffroom.content.starter import starter_rows
 from staffroom.database.connection import Database
 from staffroom.database.generations import open_generation
-from staffroom.database.search import Wanted, search_parameters
-from staffroom.database.statements import statement
+from staffroom.database.index_kinds import HALF, Walks
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.evaluation.golden import golden_questions
 from staffroom.types import (
     Embedder,
-    Filters,
     Match,
     Mode,
     Progress,
@@ -116,7 +114,6 @@ async def _compare_search(
     vectors: Vectors,
 ) -> list[Comparison]:
     generation = await open_generation(database, tenant_id, embedder.model, embedder.dimensions)
-    bare = statement("search_bare", generation.vectors_table)
     texts = [question.text for question in golden_questions()][:QUESTIONS]
     queries = list(zip(texts, nearby(vectors, QUESTIONS, seed=2), strict=True))
 
@@ -129,12 +126,10 @@ async def _compare_search(
         return search
 
     async with database.transaction(tenant_id) as connection:
+        walks = Walks(connection, generation, HALF, tenant_id)
 
         async def bare_statement(query: tuple[str, Vector]) -> None:
-            wanted = Wanted("", query[1], LIMIT, Filters(), "meaning")
-            parameters = {**search_parameters(tenant_id, wanted), "limit": LIMIT}
-            cursor = await connection.execute(bare, parameters, prepare=True)
-            await cursor.fetchall()
+            await walks.nearest(query[1], LIMIT)
 
         ways = [ours("hybrid"), ours("meaning"), bare_statement]
         hybrid, meaning, least = (1000 * seconds for seconds in await _measured(ways, queries))

@@ -155,12 +155,7 @@ def _scale_plots(result: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Bar
     ):
         for what in whats:
             bars = [
-                Bar(
-                    f"{size['rows']:,}",
-                    row[measure],
-                    shown.format(row[measure]),
-                    is_own=True,
-                )
+                Bar(f"{size['rows']:,}", row[measure], shown.format(row[measure]), is_own=True)
                 for size in result["sizes"]
                 for row in size["searches"]
                 if row["what"] == what and row[measure] is not None
@@ -207,9 +202,6 @@ def _table(result: Any) -> list[str]:
 
 
 def _scale_table(result: Mapping[str, Any]) -> list[str]:
-    def share(value: float | None) -> str:
-        return "-" if value is None else f"{value:.3f}"
-
     sizes = [
         (f"{size['rows']:,}", f"{size['stored_per_s']:,.0f}", f"{size['build_s']:,.1f}",
          f"{size['index_mb']:,.0f}", f"{size['half']:.3f}")
@@ -217,12 +209,12 @@ def _scale_table(result: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     searches = [
         (f"{size['rows']:,}", row["what"], f"{row['p50_ms']:.2f}", f"{row['p95_ms']:.2f}",
-         share(row["recall"]), str(row["ef_search"] or "-"))
+         _number(row["recall"]), str(row["ef_search"] or "-"))
         for size in result["sizes"] for row in size["searches"]
     ]  # fmt: skip
     kinds = [
         (f"{size['rows']:,}", row["index"], f"{row['build_s']:,.1f}", f"{row['megabytes']:,.0f}",
-         str(row["ef_search"]), share(row["recall"]), f"{row['p50_ms']:.2f}")
+         str(row["ef_search"]), _number(row["recall"]), f"{row['p50_ms']:.2f}")
         for size in result["sizes"] for row in size["kinds"]
     ]  # fmt: skip
     told = f"{result['questions']} questions, vectors of {result['dimensions']} dimensions."

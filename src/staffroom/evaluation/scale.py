@@ -151,7 +151,7 @@ class _Growing:
         await count_rows(database, generation)
         built = await build_vector_index(database, definition)
         searches = await self._searches()
-        megabytes = await index_megabytes(database, f"nearest_{generation.id.hex}")
+        megabytes = await index_megabytes(database, generation.vectors_index)
         return Size(
             rows=rows,
             half=self._of_all.agreement(self._in_full),
