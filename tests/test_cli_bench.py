@@ -11,15 +11,7 @@ from tests.command import Command
 
 @pytest.fixture
 def command(settings: Settings) -> Command:
-    assert settings.database_url
-    return Command(
-        {
-            "STAFFROOM_DATABASE_URL": settings.database_url.get_secret_value(),
-            "STAFFROOM_HOME": str(settings.home),
-            "STAFFROOM_MODELS": str(settings.models),
-            "STAFFROOM_STARTER_LIBRARY": "false",
-        }
-    )
+    return Command.on(settings)
 
 
 @pytest.mark.slow

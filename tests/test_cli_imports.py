@@ -5,8 +5,6 @@ import io
 import json
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -29,16 +27,7 @@ BAD = {"id": "bad", "name": "Nothing in it", "mood": "grey"}
 
 @pytest.fixture
 def command(settings: Settings) -> Command:
-    assert settings.database_url
-    return Command(
-        {
-            "STAFFROOM_DATABASE_URL": settings.database_url.get_secret_value(),
-            "STAFFROOM_HOME": str(settings.home),
-            "STAFFROOM_MODELS": str(settings.models),
-            "STAFFROOM_STARTER_LIBRARY": "false",
-            "STAFFROOM_BATCH_SIZE": "20",
-        }
-    )
+    return Command.on(settings, STAFFROOM_BATCH_SIZE="20")
 
 
 def within(settings: Settings, work: Callable[[App], Awaitable[T]]) -> T:
@@ -104,12 +93,7 @@ def test_what_cannot_be_done_to_an_import_is_told(command: Command, settings: Se
 @pytest.mark.slow
 def test_a_worker_shows_its_figures_to_prometheus(command: Command, settings: Settings) -> None:
     upload(settings, [*ROWS, BAD])
-    with subprocess.Popen(
-        [sys.executable, "-m", "staffroom.cli", "worker", "--metrics-port", "0"],
-        env=command.environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as worker:
+    with command.started("worker", "--metrics-port", "0") as worker:
         assert worker.stderr
         address = worker.stderr.readline().removeprefix("Figures for Prometheus: ").strip()
         deadline = time.monotonic() + 60
@@ -155,12 +139,7 @@ def test_a_worker_that_is_told_to_end_finishes_its_batch_and_leaves_the_rest(
             assert time.monotonic() < deadline, "the worker has not begun"
             await asyncio.sleep(0.02)
 
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "staffroom.cli", "worker"],
-        env=command.environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as worker:
+    with command.started("worker") as worker:
         assert worker.stderr
         assert "Waiting for imports" in worker.stderr.readline()
         within(settings, until_begun)

@@ -74,7 +74,8 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
+        received = Headers(scope=scope)
+        given = received.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid7())
         scope["staffroom.request_id"] = request_id
         REQUEST_ID.set(request_id)
@@ -96,7 +97,7 @@ class Envelope:
                 message = {**message, "body": b""}
             await send(message)
 
-        with request_span(scope["method"], Headers(scope=scope)) as span:
+        with request_span(scope["method"], received) as span:
             # A copy, because the server goes on reading the method in its own.
             inner = {**scope, "method": "GET"} if is_head else scope
             try:
@@ -142,18 +143,20 @@ class HostGuard:
         host = headers.get("host", "")
         name = host if host.endswith("]") else host.rpartition(":")[0] or host
         if self._hosts and name.lower() not in self._hosts:
-            told = (
-                f"The host {host[:100]!r} is not served here. Name it in STAFFROOM_ALLOWED_HOSTS."
+            return (
+                "host",
+                421,
+                f"The host {host[:100]!r} is not served here. Name it in STAFFROOM_ALLOWED_HOSTS.",
             )
-            return "host", 421, told
         if scope["method"] in SAFE_METHODS:
             return None
         origin = headers.get("origin")
         if origin and origin not in self._origins and _host_of(origin) != host.lower():
             told = (
                 f"Requests from {origin[:100]!r} are refused. Name it in STAFFROOM_CORS_ORIGINS if "
+                "it is yours."
             )
-            return "origin", 403, told + "it is yours."
+            return "origin", 403, told
         return None
 
 
