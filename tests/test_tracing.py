@@ -6,9 +6,7 @@ import logging
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import StringIO
 
 import pytest
@@ -30,6 +28,7 @@ from staffroom.monitoring.tracing import (
     trace_to,
 )
 from tests.api_client import api_client
+from tests.collector import collecting
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
@@ -161,27 +160,12 @@ def test_without_the_extra_the_setting_is_refused_with_the_next_step(
 
 
 async def test_spans_arrive_where_the_setting_says(settings: Settings) -> None:
-    received: list[tuple[str, str, bytes]] = []
-
-    class Collector(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            received.append((self.path, self.headers["Content-Type"], body))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Nothing is written."""
-
-    with HTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = threading.Thread(target=server.handle_request)
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_port}/v1/traces"
+    with collecting() as collector:
+        url = f"{collector.url}/v1/traces"
         async with open_app(settings.model_copy(update={"traces_url": url})) as app:
             await app.vector_ops.search("noise")
-        thread.join(10)
 
-    ((path, kind, body),) = received
+    ((path, kind, body),) = collector.received
     assert (path, kind) == ("/v1/traces", "application/x-protobuf")
     assert b"staffroom" in body
 

@@ -24,6 +24,7 @@ from staffroom.errors import UnavailableError
 from staffroom.evaluation.calibrate import calibrate
 from staffroom.evaluation.evaluate import scratch_library
 from staffroom.flows import AskOptions, stream_teacher_query
+from staffroom.monitoring.sending import check_sending
 from staffroom.monitoring.tracing import set_up_traces, stop_tracing
 from staffroom.types import Answer, ProgressListener, SearchResult, Sentence
 
@@ -79,6 +80,8 @@ class App:
         whose scores are known to mean relevance."""
         if self.settings.traces_url:
             set_up_traces(self.settings.traces_url)
+        if self.settings.metrics_url:
+            check_sending()
         if self.settings.starter_library:
             await self.content.load_starter_library(progress)
         await self.vector_ops.embed_missing(progress)

@@ -190,6 +190,10 @@ class Settings(BaseSettings):
         default=None,
         description="Where OpenTelemetry traces are sent, by OTLP over HTTP; needs the extra otel.",
     )
+    metrics_url: Annotated[str, AfterValidator(_checked_address)] | None = Field(
+        default=None,
+        description="Where OpenTelemetry metrics are sent, in the same way; needs the extra otel.",
+    )
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated, Final
 from uuid import UUID
@@ -17,6 +18,8 @@ from staffroom.content.import_documents import import_document
 from staffroom.database.claims import Wanted
 from staffroom.database.imports import ImportRecord
 from staffroom.monitoring.exposition import exposed
+from staffroom.monitoring.instruments import Family
+from staffroom.monitoring.sending import metrics_sent
 
 LIMIT: Final = 20
 
@@ -106,15 +109,21 @@ def worker(
             err.print(f"Figures for Prometheus: {shown}")
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop)
-        if once:
-            await app.import_runner.run_waiting()
-            return
-        async with app.import_runner.running(lanes):
-            err.print("Waiting for imports  (Ctrl-C stops after the batch under way)")
-            await told.wait()
+        async with metrics_sent(app.settings.metrics_url, _nothing):
+            if once:
+                await app.import_runner.run_waiting()
+                return
+            async with app.import_runner.running(lanes):
+                err.print("Waiting for imports  (Ctrl-C stops after the batch under way)")
+                await told.wait()
 
     with ExitStack() as showing:
         with_app(run)
+
+
+async def _nothing() -> Sequence[Family]:
+    """What is in the database is told by the server."""
+    return ()
 
 
 def _ask(import_id: UUID, wanted: Wanted, *, json: bool) -> None:

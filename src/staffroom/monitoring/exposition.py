@@ -45,7 +45,12 @@ def exposed(host: str, port: int) -> Iterator[str]:
 
 
 def exposition(read: Sequence[Metric] = ()) -> bytes:
-    """Every instrument as text: what the processes counted, and what was read for this scrape."""
+    """Every instrument as text, as `told`."""
+    return generate_latest(told(read))
+
+
+def told(read: Sequence[Metric] = ()) -> CollectorRegistry:
+    """Every instrument: what the processes counted, and what was read for this scrape."""
     registry = CollectorRegistry()
     if folder := os.environ.get(SHARED_FOLDER):
         _forget_the_dead(Path(folder))
@@ -53,7 +58,7 @@ def exposition(read: Sequence[Metric] = ()) -> bytes:
     else:
         registry.register(REGISTRY)
     registry.register(_Read(read))
-    return generate_latest(registry)
+    return registry
 
 
 class _Read(Collector):

@@ -1,6 +1,8 @@
 """The instruments of several processes of one server, added up."""
 
 import os
+import time
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import REGISTRY, values
@@ -8,6 +10,17 @@ from prometheus_client.metrics import MetricWrapperBase
 
 SHARED_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where several processes of one server leave their values; the library's own name for it."""
+
+BEGAN: Final = time.time_ns()
+"""When counting began, in nanoseconds since 1970. A fork keeps this and the next."""
+
+INSTANCE: Final = os.getpid()
+"""The process that began to count."""
+
+_TELLER: Final = "teller"
+
+_held: list[int] = []
+"""The descriptor of the lock that this process holds, or none."""
 
 
 def share_values(folder: str) -> None:
@@ -23,3 +36,20 @@ def share_values(folder: str) -> None:
             for one in (instrument, *getattr(instrument, "_metrics", {}).values()):
                 if one._is_observable():  # noqa: SLF001
                     one._metric_init()  # noqa: SLF001
+
+
+def tells_for_all() -> bool:
+    """This process tells of all that share its values, for as long as it lives; no other does."""
+    folder = os.environ.get(SHARED_FOLDER)
+    if not folder or _held:
+        return True
+    import fcntl  # noqa: PLC0415 - not there on Windows, where a server is one process
+
+    descriptor = os.open(Path(folder) / _TELLER, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return False
+    _held.append(descriptor)
+    return True

@@ -7,11 +7,14 @@ name or a key: of an error it has the class.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from socket import gethostname
 from typing import TYPE_CHECKING, Final
 
 from staffroom.errors import ConfigError
+from staffroom.monitoring.sharing import INSTANCE
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.trace import Span, Tracer
 
@@ -38,24 +41,46 @@ def set_up_traces(url: str) -> None:
         )
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise ConfigError(
-            "STAFFROOM_TRACES_URL is set, but OpenTelemetry is not installed. Run "
-            "pip install 'staffroom[otel]', or unset it."
-        ) from error
+        raise not_installed("STAFFROOM_TRACES_URL") from error
     trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=url, timeout=SEND_SECONDS)))
 
 
 def trace_to(processor: "SpanProcessor") -> None:
     """From here on spans go to the processor."""
     stop_tracing()
-    from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
 
-    resource = Resource.create({SERVICE_NAME: SERVICE, SERVICE_VERSION: version(SERVICE)})
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=service_resource())
     provider.add_span_processor(processor)
     _providers.append(provider)
     _tracers.append(provider.get_tracer(SERVICE))
+
+
+def service_resource() -> "Resource":
+    """What says of itself, to a collector, that it is this server, unless its operator says
+    otherwise in OpenTelemetry's variables. The processes of one server are one instance."""
+    from opentelemetry.sdk.resources import (  # noqa: PLC0415
+        SERVICE_INSTANCE_ID,
+        SERVICE_NAME,
+        SERVICE_VERSION,
+        OTELResourceDetector,
+        Resource,
+    )
+
+    own = {
+        SERVICE_NAME: SERVICE,
+        SERVICE_VERSION: version(SERVICE),
+        SERVICE_INSTANCE_ID: f"{gethostname()}:{INSTANCE}",
+    }
+    return Resource.create(own).merge(OTELResourceDetector().detect())
+
+
+def not_installed(setting: str) -> ConfigError:
+    """The error of a setting that needs the extra `otel`."""
+    return ConfigError(
+        f"{setting} is set, but OpenTelemetry is not installed. Run "
+        "pip install 'staffroom[otel]', or unset it."
+    )
 
 
 def stop_tracing() -> None:
