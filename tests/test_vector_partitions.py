@@ -9,10 +9,11 @@ import pytest
 
 from staffroom.config import Settings
 from staffroom.database.connection import Database
-from staffroom.database.copying import build_vector_index, count_rows, drop_vector_index
+from staffroom.database.copying import count_rows
 from staffroom.database.figures import DatabaseFigures
 from staffroom.database.generations import Generation, open_generation
 from staffroom.database.search import Searcher, Wanted
+from staffroom.database.vector_index import build_vector_index, drop_vector_index
 from staffroom.database.vector_ops import VectorOperations
 from staffroom.errors import ConfigError
 from staffroom.evaluation.benchmark import nearby
@@ -142,9 +143,9 @@ async def test_the_index_of_all_parts_can_be_built_anew(
         f"WHERE tablename LIKE '{generation.vectors_table}%' AND indexdef LIKE '%hnsw%'"
     )
 
-    definition = await drop_vector_index(parted, generation)
+    await drop_vector_index(parted, generation)
     assert await as_owner(parted, count) == [{"n": 0}]
-    await build_vector_index(parted, definition)
+    await build_vector_index(parted, generation)
 
     assert await as_owner(parted, count) == [{"n": PARTITIONS + 1}]
 

@@ -36,30 +36,6 @@ async def scratch_generation(
         await _remove(database, generation)
 
 
-async def drop_vector_index(database: Database, generation: Generation) -> str:
-    """The generation has no vector index. Returns the statement that makes it again."""
-    index = sql.Identifier("staffroom", generation.vectors_index)
-    async with database.owner_transaction() as connection:
-        cursor = await connection.execute(
-            sql.SQL("SELECT pg_get_indexdef({}::regclass) AS definition").format(
-                sql.Literal(index.as_string(None))
-            )
-        )
-        row = await cursor.fetchone()
-        assert row is not None
-        await connection.execute(sql.SQL("DROP INDEX {}").format(index))
-    # Of a table in partitions it would be the index of none of them.
-    return str(row["definition"]).replace(" ON ONLY ", " ON ", 1)
-
-
-async def build_vector_index(database: Database, definition: str) -> float:
-    """The seconds that it took to make the index."""
-    started = time.perf_counter()
-    async with database.owner_transaction() as connection:
-        await connection.execute(definition.encode())
-    return time.perf_counter() - started
-
-
 async def count_rows(database: Database, generation: Generation) -> None:
     """The planner knows about how many rows the library's tables have, as autovacuum tells it
     within a minute."""

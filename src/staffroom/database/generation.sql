@@ -1,8 +1,7 @@
 -- The vectors of one generation. Rows are inserted and deleted, never updated: an
 -- update of any column would enter the row into the vector index anew.
--- The operator class here and the operator <#> of queries/search.sql belong together; on
--- vectors of unit length the inner product orders as the cosine does, and is cheaper.
 -- {partitioning} is empty, or parts the table by tenant: then generation_partition.sql follows.
+-- The index on the vectors is made by vector_index.sql.
 
 CREATE TABLE staffroom.{vectors} (
     tenant_id uuid NOT NULL,
@@ -15,8 +14,6 @@ CREATE TABLE staffroom.{vectors} (
     PRIMARY KEY (tenant_id, scenario_id),
     FOREIGN KEY (tenant_id, scenario_id) REFERENCES staffroom.scenarios ON DELETE CASCADE
 ) {partitioning};
-
-CREATE INDEX {nearest} ON staffroom.{vectors} USING hnsw (embedding halfvec_ip_ops);
 
 ALTER TABLE staffroom.{vectors} ENABLE ROW LEVEL SECURITY;
 ALTER TABLE staffroom.{vectors} FORCE ROW LEVEL SECURITY;

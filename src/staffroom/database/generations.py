@@ -80,6 +80,16 @@ async def set_calibration(database: Database, model: str, calibration: Calibrati
         )
 
 
+async def create_vector_index(connection: Connection, generation: Generation) -> None:
+    """The generation's vectors, which had no index, have one."""
+    await _run(
+        connection,
+        "vector_index.sql",
+        vectors=sql.Identifier(generation.vectors_table),
+        nearest=sql.Identifier(generation.vectors_index),
+    )
+
+
 async def _find(connection: Connection, model: str) -> Generation | None:
     cursor = await connection.execute(statement("find_generation"), {"model": model})
     row = await cursor.fetchone()
@@ -98,7 +108,6 @@ async def _make(connection: Connection, model: str, dimensions: int, partitions:
         connection,
         "generation.sql",
         vectors=sql.Identifier(table),
-        nearest=sql.Identifier(generation.vectors_index),
         dimensions=sql.Literal(dimensions),
         partitioning=sql.SQL(parted),
     )
@@ -112,6 +121,7 @@ async def _make(connection: Connection, model: str, dimensions: int, partitions:
             partitions=sql.Literal(partitions),
             number=sql.Literal(number),
         )
+    await create_vector_index(connection, generation)
     for holder in parts or [table]:
         await connection.execute(_VACUUMED_EARLY.format(sql.Identifier(holder)))
     await connection.execute(

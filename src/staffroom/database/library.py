@@ -1,12 +1,13 @@
 """The one way into a tenant's library: embed what changed, then write it with its vectors."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 import psycopg
+from psycopg.rows import DictRow
 
 from staffroom.database.batch import Effect, NumberedContent, RowEffect, same_as
 from staffroom.database.catalogue import no_scenario
@@ -37,6 +38,7 @@ from staffroom.database.store import (
     with_words,
     write_scenarios,
 )
+from staffroom.database.vector_index import LARGE_LOAD, build_vector_index, built_afterwards
 from staffroom.scenario import content_sha256, source_key
 from staffroom.types import (
     Embedder,
@@ -47,7 +49,6 @@ from staffroom.types import (
 )
 
 FILL_BATCH: Final = 256
-
 
 Told = Callable[[Connection, Sequence[RowEffect]], Awaitable[None]]
 """Hears what became of rows, within the transaction that stored them."""
@@ -146,7 +147,8 @@ class Library:
         """What storing the rows would do, in their order."""
         generation = await self.generation()
         keys = [source_key(row.content) for row in rows]
-        known = await self._known(generation, keys)
+        async with self._database.read(self._tenant_id) as connection:
+            known = await known_scenarios(connection, self._tenant_id, generation, keys)
         return [
             _effect(
                 row,
@@ -194,25 +196,30 @@ class Library:
         return Ahead(words=words_of(await self._found(ready_items(contents, embeddings))))
 
     async def embed_missing(self, progress: ProgressListener | None = None) -> int:
-        """Every scenario has a vector of the model in use, and its words. Returns how many had not.
+        """Every scenario has a vector of the model in use, and its words; the vector index stands.
+        Returns how many had not.
 
         Needed after a change of model or of version; a stop in the middle loses nothing.
         """
         generation = await self.generation()
         done = 0
-        while True:
-            rows = await self._database.fetch(
-                self._tenant_id,
-                statement("scenarios_to_index", generation.vectors_table),
-                {"tenant_id": self._tenant_id, "limit": FILL_BATCH},
-            )
-            contents = [content_from_row(row) for row in rows]
-            if not contents:
-                return done
-            await self.store(contents)
-            done += len(contents)
-            if progress:
-                progress(Progress("Indexing the library anew", done, None, "rows"))
+        (missing,) = await self._to_index(generation.vectors_table, "vectors_missing", LARGE_LOAD)
+        async with self.loading(missing["rows"]):
+            while rows := await self._to_index(
+                generation.vectors_table, "scenarios_to_index", FILL_BATCH
+            ):
+                await self.store([content_from_row(row) for row in rows])
+                done += len(rows)
+                if progress:
+                    progress(Progress("Indexing the library anew", done, None, "rows"))
+        await build_vector_index(self._database, generation)
+        return done
+
+    @asynccontextmanager
+    async def loading(self, rows: int) -> AsyncIterator[None]:
+        """As `built_afterwards`, for the model in use."""
+        async with built_afterwards(self._database, await self.generation(), rows):
+            yield
 
     async def delete(
         self, scenario_id: UUID, expected_revision: int | None, author: str = ""
@@ -329,9 +336,9 @@ class Library:
             before = await texts_before(connection, self._tenant_id, generation, there)
         return known, (due, before)
 
-    async def _known(self, generation: Generation, keys: Sequence[str]) -> dict[str, Known]:
-        async with self._database.read(self._tenant_id) as connection:
-            return await known_scenarios(connection, self._tenant_id, generation, keys)
+    async def _to_index(self, vectors: str, name: str, limit: int) -> list[DictRow]:
+        parameters = {"tenant_id": self._tenant_id, "limit": limit}
+        return await self._database.fetch(self._tenant_id, statement(name, vectors), parameters)
 
     async def _write(
         self, generation: Generation, items: Sequence[Item], edit: "_Edit"

@@ -83,7 +83,7 @@ async def store_in_parts(
             return await _prepared(library, valid, others, embeddings)
 
         try:
-            async with one_ahead(prepare) as following:
+            async with library.loading(len(content)), one_ahead(prepare) as following:
                 while part := await following():
                     effects = await library.store_numbered(part.due, part.ready, ahead=part.ahead)
                     effects = sorted([*effects, *part.others], key=lambda effect: effect.row)

@@ -16,7 +16,7 @@ import numpy as np
 
 from staffroom.config import DEFAULT_TENANT
 from staffroom.database.connection import Database
-from staffroom.database.copying import build_vector_index, count_rows, drop_vector_index
+from staffroom.database.copying import count_rows
 from staffroom.database.generations import open_generation
 from staffroom.database.index_kinds import (
     BINARY,
@@ -30,6 +30,7 @@ from staffroom.database.index_kinds import (
 )
 from staffroom.database.search import Searcher, Wanted
 from staffroom.database.statements import statement
+from staffroom.database.vector_index import build_vector_index, drop_vector_index
 from staffroom.evaluation.benchmark import nearby, starter_vectors, synthetic_rows
 from staffroom.evaluation.golden import golden_questions
 from staffroom.evaluation.scratch import ScratchTables, peak_megabytes, scratch_tables
@@ -144,12 +145,12 @@ class _Growing:
     async def measured_at(self, rows: int) -> Size:
         """The library has so many scenarios, and an index that was built when they were there."""
         database, generation = self._scratch.database, self._generation
-        definition = await drop_vector_index(database, generation)
+        await drop_vector_index(database, generation)
         before, started = self._rows, time.perf_counter()
         await self._grow(rows)
         stored = time.perf_counter() - started
         await count_rows(database, generation)
-        built = await build_vector_index(database, definition)
+        built = await build_vector_index(database, generation)
         searches = await self._searches()
         megabytes = await index_megabytes(database, generation.vectors_index)
         return Size(

@@ -45,3 +45,21 @@ FROM staffroom.scenarios AS s
 WHERE s.tenant_id = %(tenant_id)s
 ORDER BY s.scenario_id DESC
 LIMIT 1;
+
+-- name: lock_vector_index
+-- One process builds it; the others wait.
+SELECT pg_advisory_xact_lock(hashtext(%(name)s));
+
+-- name: index_stands
+-- Whether there is an index of that name. Read by rows, as of now: a lookup by name remembers what it
+-- did not find before.
+SELECT EXISTS (
+    SELECT FROM pg_indexes AS i WHERE i.schemaname = 'staffroom' AND i.indexname = %(name)s
+) AS stands;
+
+-- name: table_bytes
+-- What a table takes, with all its parts.
+SELECT (pg_table_size(whole) + coalesce(sum(pg_table_size(t.relid)), 0))::bigint AS bytes
+FROM CAST('staffroom.' || %(name)s AS regclass) AS whole
+LEFT JOIN pg_partition_tree(whole) AS t ON t.isleaf
+GROUP BY whole;

@@ -163,6 +163,21 @@ WHERE s.tenant_id = %(tenant_id)s AND r.tenant_id = %(tenant_id)s
 ORDER BY s.scenario_id
 LIMIT %(limit)s;
 
+-- name: vectors_missing
+-- How many scenarios have no vectors of this generation at all, counted up to the limit.
+SELECT count(*) AS rows
+FROM (
+    SELECT
+    FROM staffroom.scenarios AS s
+    WHERE s.tenant_id = %(tenant_id)s
+        AND NOT EXISTS (
+            SELECT
+            FROM staffroom.{vectors} AS v
+            WHERE v.tenant_id = %(tenant_id)s AND v.scenario_id = s.scenario_id
+        )
+    LIMIT %(limit)s
+) AS missing;
+
 -- name: delete_scenario
 -- Revisions, vectors, likenesses and the matches of past answers go with it. Those that it was like
 -- are compared anew.
